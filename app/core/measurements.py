@@ -1,0 +1,109 @@
+"""The numbers of a job's result, with the units that the HTTP contract gives them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.core.schemas import Schema
+
+OutputFormat = Literal["onnx", "torchscript", "state_dict"]
+Metric = Literal["accuracy", "mean_squared_error", "agreement"]
+
+
+class Latency(Schema):
+    """Milliseconds of wall clock for one call, raw samples kept in the order they were taken."""
+
+    batch_size: int
+    threads: int
+    median: float
+    p95: float
+    samples: tuple[float, ...]
+
+
+class Quality(Schema):
+    """`value` is in the metric's own unit (accuracy and agreement as fractions).
+
+    `agreement`, `cosine` and `kl_divergence` compare with the upload's own answers on the same examples.
+    """
+
+    metric: Metric
+    value: float
+    examples: int
+    labelled: bool
+    synthetic: bool
+    agreement: float | None = None
+    cosine: float | None = None
+    kl_divergence: float | None = None
+
+
+class Measurement(Schema):
+    size_bytes: int
+    parameters: int
+    nonzero_parameters: int
+    macs: int | None
+    latency_ms: tuple[Latency, ...]
+    peak_memory_mb: float | None
+    quality: Quality | None
+
+
+class StepResult(Schema):
+    technique: str
+    seconds: float
+    after: Measurement
+
+
+class Speedup(Schema):
+    """`median` = `runtime_only` x `compression_only`; `ci95` is a bootstrap interval of `median`."""
+
+    median: float
+    ci95: tuple[float, float]
+    runtime_only: float
+    compression_only: float
+
+
+class Comparison(Schema):
+    """Ratios are original / compressed; `quality_change` is compressed - baseline."""
+
+    size_ratio: float
+    parameter_ratio: float
+    macs_ratio: float | None
+    speedup: Speedup | None
+    quality_change: float | None
+
+
+class Verification(Schema):
+    """Of a file loaded afresh, against the network that it was written from."""
+
+    loaded: bool
+    max_difference: float | None
+    cosine: float | None
+
+
+class ArtifactResult(Schema):
+    name: str
+    format: OutputFormat
+    size_bytes: int
+    sha256: str
+    url: str | None = None
+    measured: Measurement
+    verified: Verification
+
+
+class Environment(Schema):
+    cpu: str
+    isa: tuple[str, ...]
+    threads: int
+    versions: dict[str, str]
+
+
+class Result(Schema):
+    """A finished job's `result`. `best` names the artifact that `compressed` measures."""
+
+    baseline: Measurement
+    compressed: Measurement
+    steps: tuple[StepResult, ...]
+    best: str
+    comparison: Comparison
+    artifacts: tuple[ArtifactResult, ...]
+    environment: Environment
+    warnings: tuple[str, ...] = Field(())

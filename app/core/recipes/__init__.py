@@ -1,0 +1,23 @@
+"""What a user may ask for: an ordered list of steps, each one technique with its parameters.
+
+A new technique is one class in this folder, named in `Step` below, and one file in `worker/techniques`.
+"""
+
+from typing import Annotated, get_args
+
+from pydantic import Field
+
+from app.core.recipes.base import STAGES, Stage, StepBase
+from app.core.recipes.pruning import MagnitudePruning
+from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
+
+Step = Annotated[
+    MagnitudePruning | StaticQuantization | DynamicQuantization,
+    Field(discriminator="technique"),
+]
+
+TECHNIQUES: dict[str, type[StepBase]] = {
+    step.model_fields["technique"].default: step for step in get_args(get_args(Step)[0])
+}
+
+__all__ = ["STAGES", "TECHNIQUES", "Stage", "Step", "StepBase"]

@@ -1,0 +1,44 @@
+"""What every step has in common.
+
+A technique is one class here and one file in `worker/techniques`. The class carries what can be known before
+running, so that a recipe that can't work is refused before it is queued.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from app.core.facts import ModelFacts
+from app.core.measurements import OutputFormat
+from app.core.schemas import Schema
+
+Stage = Literal["prepare", "prune", "recover", "quantize"]
+STAGES: tuple[Stage, ...] = ("prepare", "prune", "recover", "quantize")
+EVERY_FORMAT: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict")
+
+Pattern = Annotated[str, Field(min_length=1, max_length=200, examples=["conv1", "encoder.*"])]
+
+
+class StepBase(Schema):
+    """A technique with its parameters. `exclude` and `only` are shell-style patterns of layer names."""
+
+    stage: ClassVar[Stage]
+    needs_data: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
+    needs_editable_graph: ClassVar[bool] = True
+    formats: ClassVar[tuple[OutputFormat, ...]] = EVERY_FORMAT
+    summary: ClassVar[str]
+
+    exclude: tuple[Pattern, ...] = Field((), description="Layers left alone.")
+    only: tuple[Pattern, ...] = Field((), description="If given, no other layer is touched.")
+
+    @classmethod
+    def unavailable_because(cls, facts: ModelFacts) -> str | None:
+        """Why this technique can't work on such a model, or None where it can."""
+        if cls.needs_editable_graph and facts.editable != "whole":
+            return "it needs a network that can be edited as a whole; see `blocked_by`"
+        return cls.missing_layers(facts)
+
+    @classmethod
+    def missing_layers(cls, facts: ModelFacts) -> str | None:
+        return None

@@ -1,0 +1,46 @@
+"""Techniques that store and compute with fewer bits."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from app.core.facts import ModelFacts
+from app.core.measurements import OutputFormat
+from app.core.recipes.base import StepBase
+
+STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
+DYNAMIC_LAYERS = frozenset({"Linear", "LSTM"})
+
+
+class StaticQuantization(StepBase):
+    """int8 weights and activations, with ranges found on calibration data (Jacob et al., 2018), by ONNX Runtime."""
+
+    stage = "quantize"
+    needs_data = True
+    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx",)
+    summary: ClassVar[str] = "int8 weights and activations; ranges come from calibration data. Best for convolutions."
+
+    technique: Literal["static_quantization"] = "static_quantization"
+    calibration: Literal["min_max"] = "min_max"
+    examples: int = Field(100, ge=1, le=10_000, description="Training examples used for calibration.")
+    per_channel: bool = True
+    scheme: Literal["u8s8", "s8s8"] = "u8s8"
+
+    @classmethod
+    def missing_layers(cls, facts: ModelFacts) -> str | None:
+        return None if facts.layer_types() & STATIC_LAYERS else "the model has no convolution and no linear layer"
+
+
+class DynamicQuantization(StepBase):
+    """int8 weights; the ranges of activations are found during each call, by ONNX Runtime."""
+
+    stage = "quantize"
+    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx",)
+    summary: ClassVar[str] = "int8 weights, activations quantized on the fly. Best for linear and LSTM layers."
+
+    technique: Literal["dynamic_quantization"] = "dynamic_quantization"
+    per_channel: bool = True
+
+    @classmethod
+    def missing_layers(cls, facts: ModelFacts) -> str | None:
+        return None if facts.layer_types() & DYNAMIC_LAYERS else "the model has no linear and no LSTM layer"

@@ -1,0 +1,95 @@
+"""A recipe as a caller writes it, and the checks that need no running."""
+
+from collections.abc import Sequence
+
+from pydantic import Field, model_validator
+
+from app.core.errors import Invalid
+from app.core.facts import ModelFacts, Task
+from app.core.measurements import OutputFormat
+from app.core.recipes import STAGES, TECHNIQUES, Step
+from app.core.recipes.presets import PRESETS, PresetName
+from app.core.schemas import Schema
+
+
+class Recipe(Schema):
+    """Either `preset` or `steps`."""
+
+    preset: PresetName | None = Field(None, examples=["fast"])
+    steps: tuple[Step, ...] | None = Field(None, max_length=32)
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> "Recipe":
+        if (self.preset is None) == (self.steps is None):
+            raise ValueError("give either `preset` or `steps`")
+        return self
+
+    def resolved(self, facts: ModelFacts, *, has_data: bool) -> tuple[Step, ...]:
+        """The steps to run: those given, or the preset's for this model."""
+        if self.steps is not None:
+            return self.steps
+        assert self.preset is not None
+        available = [t.technique for t in facts.techniques if t.available]
+        return PRESETS[self.preset].steps(available, has_data=has_data)
+
+
+def check_order(steps: Sequence[Step]) -> None:
+    """prepare, prune and recover may repeat in any order; after the first quantize step only those follow."""
+    quantized_by: str | None = None
+    for position, step in enumerate(steps):
+        if step.stage == "quantize":
+            quantized_by = step.technique
+        elif quantized_by is not None:
+            raise Invalid(
+                f"Step {position} ({step.technique}, stage {step.stage}) comes after {quantized_by}, and a quantized "
+                f"network can't be changed any more. Put steps in the order {' < '.join(STAGES)}.",
+                code="recipe_order",
+                title="The steps are in an order that can't work",
+                step=position,
+            )
+
+
+def check_outputs(steps: Sequence[Step], outputs: Sequence[OutputFormat]) -> None:
+    for position, step in enumerate(steps):
+        missing = [name for name in outputs if name not in step.formats]
+        if missing:
+            raise Invalid(
+                f"{step.technique} can't be held by the format {missing[0]}. "
+                f"Ask for one of: {', '.join(step.formats)}.",
+                code="output_unavailable",
+                title="A technique can't be written in this format",
+                step=position,
+            )
+
+
+def check_data(steps: Sequence[Step], task: Task | None) -> None:
+    """`task` is the data set's, or None where there is no data set."""
+    for position, step in enumerate(steps):
+        if step.needs_data and task is None:
+            raise Invalid(
+                f"{step.technique} learns from data, and the job names no data set. Upload one with "
+                "POST /v1/datasets and name it in `dataset`, or leave the step out.",
+                code="dataset_required",
+                title="A step needs data",
+                step=position,
+            )
+        if step.needs_labels and task == "unlabelled":
+            raise Invalid(
+                f"{step.technique} needs labels, and the data set has none. Add `y_train` and `y_test`.",
+                code="labels_required",
+                title="A step needs labels",
+                step=position,
+            )
+
+
+def check_facts(steps: Sequence[Step], facts: ModelFacts) -> None:
+    for position, step in enumerate(steps):
+        reason = TECHNIQUES[step.technique].unavailable_because(facts)
+        if reason is not None:
+            raise Invalid(
+                f"{step.technique} is not available for this model: {reason}. The model's `facts.techniques` "
+                "lists those that are.",
+                code="technique_unavailable",
+                title="A technique doesn't fit the model",
+                step=position,
+            )

@@ -1,0 +1,187 @@
+"""What passes between the supervisor and a child: one `task.json` in, JSON lines out.
+
+A job's folder:
+
+    task.json              a Task
+    inputs/                the upload and the data set, read-only for the child
+    outputs/               the only place where the child may write
+
+A compress job runs several children, one after another, over the same folder: `compress` writes the files,
+one `measure` for each file loads it afresh, and `time` runs all of them interleaved in one process.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from app.core.architectures import Architecture
+from app.core.errors import ProblemBody
+from app.core.facts import DatasetFacts, ModelFormat, ModelInspection
+from app.core.facts import Task as DataTask
+from app.core.inputs import InputsFrom, InputSpec
+from app.core.measurements import Environment, Latency, OutputFormat, Quality, Verification
+from app.core.recipes import Step
+from app.core.schemas import Schema
+
+
+class ModelFile(Schema):
+    """`path` is relative to the job's folder. A pickled state dict arrives here as safetensors."""
+
+    path: str
+    format: ModelFormat
+    architecture: Architecture | None = None
+    inputs: tuple[InputSpec, ...] | None = None
+    inputs_from: InputsFrom | None = None
+
+
+class DatasetFile(Schema):
+    path: str
+    format: Literal["npz", "safetensors"]
+    task: DataTask | None = None
+
+
+class MeasureOptions(Schema):
+    """How a job measures latency; `repeats` null lets the service choose by time."""
+
+    threads: int = Field(1, ge=1, le=64)
+    batch_sizes: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field((1,), min_length=1, max_length=8)
+    repeats: int | None = Field(None, ge=5, le=10_000)
+
+
+class InspectModel(Schema):
+    kind: Literal["inspect_model"] = "inspect_model"
+    model: ModelFile
+    dataset: DatasetFile | None = None
+
+
+class InspectDataset(Schema):
+    kind: Literal["inspect_dataset"] = "inspect_dataset"
+    dataset: DatasetFile
+
+
+class Compress(Schema):
+    """Load the upload, apply the steps, write every file into `outputs/`. Answers with a `Compression`."""
+
+    kind: Literal["compress"] = "compress"
+    model: ModelFile
+    dataset: DatasetFile | None
+    steps: tuple[Step, ...]
+    outputs: tuple[OutputFormat, ...]
+    seed: int
+
+
+Role = Literal["upload", "uncompressed", "step", "artifact"]
+
+
+class WrittenFile(Schema):
+    """A file that `compress` wrote (or the upload itself, role `upload`).
+
+    `path` is relative to the job's folder, `companions` too. `counts` are of the network that the file was
+    written from. `probe` is an .npz in `outputs/` with inputs and that network's answers.
+    """
+
+    name: str
+    path: str
+    companions: tuple[str, ...] = ()
+    format: OutputFormat
+    role: Role
+    step: int | None = None
+    quantized: bool = False
+    parameters: int
+    nonzero_parameters: int
+    macs: int | None
+    probe: str | None = None
+
+
+class StepTiming(Schema):
+    technique: str
+    seconds: float
+
+
+class Compression(Schema):
+    files: tuple[WrittenFile, ...]
+    steps: tuple[StepTiming, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class Measure(Schema):
+    """Load one file in this fresh process, compare it with its probe, measure quality and memory."""
+
+    kind: Literal["measure"] = "measure"
+    model: ModelFile
+    dataset: DatasetFile | None
+    file: WrittenFile
+    seed: int
+
+
+class FileMeasurement(Schema):
+    name: str
+    verified: Verification
+    quality: Quality | None
+    peak_memory_mb: float
+    nonzero_parameters: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Time(Schema):
+    """Run all files interleaved in one process. The order of `files` doesn't matter."""
+
+    kind: Literal["time"] = "time"
+    model: ModelFile
+    files: tuple[WrittenFile, ...]
+    measure: MeasureOptions
+    seed: int
+
+
+class Timings(Schema):
+    """By file name: one `Latency` for each batch size. `rounds` are interleaved, so sample i of every file is
+    of the same round."""
+
+    latencies: dict[str, tuple[Latency, ...]]
+    environment: Environment
+    warnings: tuple[str, ...] = ()
+
+
+Task = Annotated[InspectModel | InspectDataset | Compress | Measure | Time, Field(discriminator="kind")]
+TASK: TypeAdapter[Task] = TypeAdapter(Task)
+
+Answer = ModelInspection | DatasetFacts | Compression | FileMeasurement | Timings
+ANSWERS: dict[str, type[Schema]] = {
+    "inspect_model": ModelInspection,
+    "inspect_dataset": DatasetFacts,
+    "compress": Compression,
+    "measure": FileMeasurement,
+    "time": Timings,
+}
+
+
+class Progress(Schema):
+    """`fraction` of this child's work, `step` the index of the recipe's step where there is one."""
+
+    type: Literal["progress"] = "progress"
+    fraction: float = Field(ge=0, le=1)
+    message: str = Field(max_length=500)
+    step: int | None = None
+
+
+class Warn(Schema):
+    type: Literal["warning"] = "warning"
+    message: str = Field(max_length=2000)
+
+
+class Done(Schema):
+    """The last line of a child that succeeded. `answer` is checked against the task's schema by the supervisor."""
+
+    type: Literal["done"] = "done"
+    answer: dict[str, object]
+
+
+class Failed(Schema):
+    """The last line of a child that ended with a reason."""
+
+    type: Literal["failed"] = "failed"
+    problem: ProblemBody
+
+
+Message = Annotated[Progress | Warn | Done | Failed, Field(discriminator="type")]
+MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
