@@ -20,4 +20,13 @@ TECHNIQUES: dict[str, type[StepBase]] = {
     step.model_fields["technique"].default: step for step in get_args(get_args(Step)[0])
 }
 
-__all__ = ["STAGES", "TECHNIQUES", "Stage", "Step", "StepBase"]
+__all__ = [
+    "STAGES",
+    "TECHNIQUES",
+    "DynamicQuantization",
+    "MagnitudePruning",
+    "Stage",
+    "StaticQuantization",
+    "Step",
+    "StepBase",
+]

@@ -41,4 +41,4 @@ class StepBase(Schema):
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:
-        return None
+        return None if facts.parameters else "the model has no weights"

@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from app.core.facts import ModelFacts
 from app.core.recipes.base import StepBase
 
 
@@ -37,7 +36,3 @@ class MagnitudePruning(StepBase):
     def amount(self) -> float:
         """The fraction to remove when no threshold is given."""
         return 0.5 if self.sparsity is None else self.sparsity
-
-    @classmethod
-    def missing_layers(cls, facts: ModelFacts) -> str | None:
-        return None if facts.parameters else "the model has no weights"
