@@ -1,0 +1,145 @@
+"""Uploaded examples, with or without labels."""
+
+import time
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core import jobs
+from app.core.database import Database
+from app.core.errors import NotFound, ProblemBody
+from app.core.facts import ArrayFacts, Task
+from app.core.ids import new_id
+from app.core.keys import Caller
+from app.core.pages import Page, rows_of_page
+from app.core.schemas import Schema
+from app.core.storage import StagedFile, Storage
+from app.core.tables import DatasetRow, JobRow
+from app.core.times import Time
+from app.core.uploads import read_dataset
+
+
+class Dataset(Schema):
+    id: str
+    object: Literal["dataset"] = "dataset"
+    name: str
+    status: Literal["inspecting", "ready", "rejected"]
+    arrays: dict[str, ArrayFacts]
+    task: Task | None
+    examples: dict[str, int] | None
+    classes: int | None
+    size_bytes: int
+    sha256: str
+    created_at: Time
+    problem: ProblemBody | None
+
+
+class KeptDataset(Schema):
+    """An upload that passed the static check and lies in the storage, without a row yet."""
+
+    id: str
+    name: str
+    format: Literal["npz", "safetensors"]
+    arrays: dict[str, ArrayFacts]
+    size_bytes: int
+    sha256: str
+    file_key: str
+
+
+def keep(storage: Storage, staged: StagedFile, file_name: str, name: str) -> KeptDataset:
+    """The static check, then the file under its final key. On any failure nothing is left behind."""
+    try:
+        found = read_dataset(staged.path, file_name)
+    except BaseException:
+        staged.abort()
+        raise
+    dataset_id = new_id("dataset")
+    stored = storage.publish(staged, f"datasets/{dataset_id}")
+    return KeptDataset(
+        id=dataset_id,
+        name=name,
+        format=found.format,
+        arrays=found.arrays,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        file_key=stored.key,
+    )
+
+
+def add(session: Session, caller: Caller, kept: KeptDataset) -> DatasetRow:
+    """The data set's row and its inspection, queued."""
+    row = DatasetRow(
+        id=kept.id,
+        owner=caller.id,
+        name=kept.name,
+        status="inspecting",
+        format=kept.format,
+        size_bytes=kept.size_bytes,
+        sha256=kept.sha256,
+        file_key=kept.file_key,
+        arrays={name: array.model_dump(mode="json") for name, array in kept.arrays.items()},
+        created_at=time.time(),
+    )
+    session.add(row)
+    session.flush()
+    jobs.add_inspection(session, caller.id, dataset=row)
+    return row
+
+
+def create(
+    database: Database, storage: Storage, caller: Caller, staged: StagedFile, file_name: str, name: str
+) -> Dataset:
+    kept = keep(storage, staged, file_name, name)
+    with storage.forgetting_on_failure(kept.file_key), database.writing() as session:
+        return present(add(session, caller, kept))
+
+
+def find(session: Session, caller: Caller, dataset_id: str) -> DatasetRow:
+    row = session.get(DatasetRow, dataset_id)
+    if row is None or not caller.may_see(row.owner):
+        raise NotFound(f"There is no data set {dataset_id!r}. GET /v1/datasets lists those there are.")
+    return row
+
+
+def get(database: Database, caller: Caller, dataset_id: str) -> Dataset:
+    with database.reading() as session:
+        return present(find(session, caller, dataset_id))
+
+
+def page(database: Database, caller: Caller, limit: int, after: str | None) -> Page[Dataset]:
+    query = select(DatasetRow)
+    if not caller.is_admin:
+        query = query.where(DatasetRow.owner == caller.id)
+    with database.reading() as session:
+        rows, has_more = rows_of_page(session, query, DatasetRow.id, limit, after)
+        return Page[Dataset](data=tuple(map(present, rows)), has_more=has_more)
+
+
+def delete(database: Database, storage: Storage, caller: Caller, dataset_id: str) -> None:
+    """Row first, file second: a crash in between leaves a file for the sweeper, never a row without its file."""
+    with database.writing() as session:
+        row = find(session, caller, dataset_id)
+        jobs.release_from_use(session, JobRow.dataset_id == dataset_id, f"data set {dataset_id}")
+        key = row.file_key
+        session.delete(row)
+    storage.delete(key)
+
+
+def present(row: DatasetRow) -> Dataset:
+    facts = row.facts or {}
+    return Dataset.model_validate(
+        {
+            "id": row.id,
+            "name": row.name,
+            "status": row.status,
+            "arrays": facts.get("arrays", row.arrays),
+            "task": facts.get("task"),
+            "examples": facts.get("examples"),
+            "classes": facts.get("classes"),
+            "size_bytes": row.size_bytes,
+            "sha256": row.sha256,
+            "created_at": row.created_at,
+            "problem": row.problem,
+        }
+    )

@@ -1,0 +1,40 @@
+"""What a caller may say of a job."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from app.core.measurements import OutputFormat
+from app.core.recipes.recipe import Recipe
+from app.core.schemas import Schema
+from app.core.tasks import MeasureOptions
+
+Goal = Literal["latency", "size"]
+
+
+class JobLimits(Schema):
+    seconds: int = Field(3600, ge=1, le=604_800)
+    memory_mb: int = Field(8192, ge=256, le=1 << 20)
+
+
+class JobOptions(Schema):
+    """What a job may do; a whole job names a model and a data set too."""
+
+    name: str | None = Field(None, max_length=200)
+    recipe: Recipe
+    outputs: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("onnx",)
+    seed: int = Field(0, ge=0, lt=1 << 32)
+    minimize: Goal = "latency"
+    measure: MeasureOptions = MeasureOptions()
+    limits: JobLimits = JobLimits()
+
+    @model_validator(mode="after")
+    def _names_each_output_once(self) -> "JobOptions":
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ValueError("`outputs` names a format twice")
+        return self
+
+
+class JobRequest(JobOptions):
+    model: str = Field(max_length=40, examples=["model_…"])
+    dataset: str | None = Field(None, max_length=40, examples=["dataset_…"])

@@ -1,0 +1,206 @@
+"""Jobs as callers see them. `submissions.py` makes them, `queue.py` hands them to workers."""
+
+import time
+from typing import Any, Literal
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
+
+from app.core.database import Database
+from app.core.errors import Conflict, NotFound, ProblemBody
+from app.core.events import add_event
+from app.core.ids import new_id
+from app.core.job_options import Goal, JobLimits
+from app.core.keys import Caller
+from app.core.measurements import OutputFormat, Result
+from app.core.pages import Page, rows_of_page
+from app.core.recipes.recipe import Recipe
+from app.core.schemas import Schema
+from app.core.storage import Storage
+from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow
+from app.core.tasks import MeasureOptions
+from app.core.times import Time
+
+JobKind = Literal["compress", "inspect", "sensitivity"]
+Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
+FINISHED: tuple[Status, ...] = ("succeeded", "failed", "canceled")
+
+
+class JobProgress(Schema):
+    fraction: float
+    step: int | None
+    message: str | None
+
+
+class JobUrls(Schema):
+    self: str
+    events: str
+    logs: str
+    report: str
+    artifacts: str
+    cancel: str
+
+
+class Job(Schema):
+    id: str
+    object: Literal["job"] = "job"
+    kind: JobKind
+    name: str | None
+    status: Status
+    done: bool
+    attempt: int
+    losses: tuple[str, ...] = Field(description="Why earlier attempts ended without a result.")
+    progress: JobProgress
+    model: str | None
+    dataset: str | None
+    recipe: Recipe | None
+    outputs: tuple[OutputFormat, ...] | None
+    seed: int | None
+    minimize: Goal | None
+    measure: MeasureOptions | None
+    limits: JobLimits | None
+    result: Result | None
+    error: ProblemBody | None
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    urls: JobUrls
+
+
+def add_inspection(
+    session: Session, owner: str, *, model: ModelRow | None = None, dataset: DatasetRow | None = None
+) -> JobRow:
+    return queue_row(session, new_row(owner, "inspect", {}, model, dataset))
+
+
+def new_row(
+    owner: str, kind: JobKind, request: dict[str, Any], model: ModelRow | None, dataset: DatasetRow | None
+) -> JobRow:
+    ids = {"model": model and model.id, "dataset": dataset and dataset.id}
+    return JobRow(
+        id=new_id("job"),
+        owner=owner,
+        kind=kind,
+        status="queued",
+        model_id=ids["model"],
+        dataset_id=ids["dataset"],
+        request={**ids, **request},
+        created_at=time.time(),
+    )
+
+
+def queue_row(session: Session, row: JobRow) -> JobRow:
+    session.add(row)
+    session.flush()
+    add_event(session, row.id, "queued")
+    return row
+
+
+def find(session: Session, caller: Caller, job_id: str) -> JobRow:
+    row = session.get(JobRow, job_id)
+    if row is None or not caller.may_see(row.owner):
+        raise NotFound(f"There is no job {job_id!r}. GET /v1/jobs lists those there are.")
+    return row
+
+
+def get(database: Database, caller: Caller, job_id: str) -> Job:
+    with database.reading() as session:
+        return present(find(session, caller, job_id))
+
+
+def page(
+    database: Database,
+    caller: Caller,
+    limit: int,
+    after: str | None,
+    *,
+    status: Status | None = None,
+    model: str | None = None,
+    kind: JobKind | None = None,
+) -> Page[Job]:
+    query = select(JobRow)
+    if not caller.is_admin:
+        query = query.where(JobRow.owner == caller.id)
+    for column, wanted in ((JobRow.status, status), (JobRow.model_id, model), (JobRow.kind, kind)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    with database.reading() as session:
+        rows, has_more = rows_of_page(session, query, JobRow.id, limit, after)
+        return Page[Job](data=tuple(map(present, rows)), has_more=has_more)
+
+
+def cancel(database: Database, caller: Caller, job_id: str) -> Job:
+    """A queued job is canceled at once; a running one when its child is gone, which its worker sees to."""
+    with database.writing() as session:
+        row = find(session, caller, job_id)
+        if row.status in {"succeeded", "failed"}:
+            raise Conflict(f"{job_id} has already {row.status}; there is nothing to cancel.", code="job_finished")
+        if row.status == "queued":
+            row.status, row.finished_at, row.cancel_requested = "canceled", time.time(), True
+            add_event(session, job_id, "canceled")
+        elif row.status == "running" and not row.cancel_requested:
+            row.cancel_requested = True
+            add_event(session, job_id, "canceling")
+        return present(row)
+
+
+def delete_job(database: Database, storage: Storage, caller: Caller, job_id: str) -> None:
+    """Rows first, files second: a crash in between leaves files for the sweeper, never a row without its file."""
+    with database.writing() as session:
+        row = find(session, caller, job_id)
+        if row.status not in FINISHED:
+            raise Conflict(
+                f"{job_id} is {row.status}. Cancel it with POST /v1/jobs/{job_id}/cancel, then delete it.",
+                code="job_running",
+            )
+        keys = list(session.scalars(select(ArtifactRow.file_key).where(ArtifactRow.job_id == job_id)))
+        session.delete(row)
+    for key in keys:
+        storage.delete(key)
+
+
+def release_from_use(session: Session, uses_it: ColumnElement[bool], what: str) -> None:
+    """Before a model or a data set goes: refuse while a job needs it, drop its inspections."""
+    waiting_inspection = (JobRow.kind == "inspect") & (JobRow.status != "running")
+    user = session.scalar(
+        select(JobRow.id).where(uses_it, JobRow.status.in_(("queued", "running")), ~waiting_inspection).limit(1)
+    )
+    if user is not None:
+        raise Conflict(
+            f"{user} still needs the {what}. Wait for it, or cancel it with POST /v1/jobs/{user}/cancel, "
+            "then try again.",
+            code="in_use",
+            title="Something still needs this",
+        )
+    session.execute(delete(JobRow).where(uses_it, JobRow.kind == "inspect"))
+
+
+def present(row: JobRow) -> Job:
+    url = f"/v1/jobs/{row.id}"
+    request = row.request
+    return Job.model_validate(
+        {
+            "id": row.id,
+            "kind": row.kind,
+            "name": row.name,
+            "status": row.status,
+            "done": row.status in FINISHED,
+            "attempt": row.attempt,
+            "losses": row.losses,
+            "progress": {"fraction": row.fraction, "step": row.step, "message": row.message},
+            **{name: request.get(name) for name in _REQUEST_FIELDS},
+            "result": row.result,
+            "error": row.error,
+            "created_at": row.created_at,
+            "started_at": row.started_at,
+            "finished_at": row.finished_at,
+            "urls": {
+                "self": url,
+                **{name: f"{url}/{name}" for name in ("events", "logs", "report", "artifacts", "cancel")},
+            },
+        }
+    )
+
+
+_REQUEST_FIELDS = ("model", "dataset", "recipe", "outputs", "seed", "minimize", "measure", "limits")

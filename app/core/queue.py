@@ -1,0 +1,201 @@
+"""The queue is the table `jobs`: claim, lease, fence, give back, finish.
+
+A worker holds a job under a lease that its heartbeat renews. `attempt` is a fencing token: it grows with each claim,
+and each later write names it, so a worker that was frozen past its lease can't change a job that another one holds.
+"""
+
+import time
+from collections.abc import Collection
+from typing import Any, Literal
+
+from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from app.core.database import Database
+from app.core.errors import Problem, ProblemBody
+from app.core.events import add_event
+from app.core.schemas import Schema
+from app.core.settings import Settings
+from app.core.tables import DatasetRow, JobRow, ModelRow
+
+LONGEST_RETRY_SECONDS = 60.0
+
+
+class LeaseLost(Exception):
+    """Another worker holds the job now, or it was ended: whatever this worker made of it doesn't count."""
+
+
+class Claim(Schema):
+    """A job in this worker's hands."""
+
+    job: str
+    attempt: int
+    kind: Literal["compress", "inspect", "sensitivity"]
+    owner: str
+    model: str | None
+    dataset: str | None
+    request: dict[str, Any]
+
+
+class Queue:
+    def __init__(self, database: Database, settings: Settings, worker: str) -> None:
+        self._database = database
+        self._settings = settings
+        self._worker = worker
+
+    def claim(self, kinds: Collection[str]) -> Claim | None:
+        """The oldest job that may run now, in one statement; None where there is none."""
+        now = time.time()
+        oldest = (
+            select(JobRow.id)
+            .where(
+                JobRow.status == "queued", JobRow.not_before <= now, JobRow.kind.in_(kinds), ~_waits_for_inspection()
+            )
+            .order_by(JobRow.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        claiming = (
+            update(JobRow)
+            .where(JobRow.id == oldest.scalar_subquery(), JobRow.status == "queued")
+            .values(
+                status="running",
+                attempt=JobRow.attempt + 1,
+                worker=self._worker,
+                lease_until=now + self._settings.lease_seconds,
+                started_at=now,
+                fraction=0.0,
+                step=None,
+                message=None,
+            )
+            .returning(JobRow)
+        )
+        with self._database.writing() as session:
+            row = session.scalar(claiming)
+            if row is None:
+                return None
+            add_event(session, row.id, "started", {"attempt": row.attempt})
+            return Claim(
+                job=row.id,
+                attempt=row.attempt,
+                kind=row.kind,
+                owner=row.owner,
+                model=row.model_id,
+                dataset=row.dataset_id,
+                request=row.request,
+            )
+
+    def renew(self, claim: Claim) -> bool:
+        """Renews the lease; true where the job's owner asked to cancel it."""
+        with self._database.writing() as session:
+            self._set(session, claim, lease_until=time.time() + self._settings.lease_seconds)
+            return bool(session.scalar(select(JobRow.cancel_requested).where(JobRow.id == claim.job)))
+
+    def report(self, claim: Claim, fraction: float, step: int | None, message: str) -> None:
+        data = {"fraction": fraction, "step": step, "message": message}
+        with self._database.writing() as session:
+            self._set(session, claim, **data)
+            add_event(session, claim.job, "progress", data)
+
+    def warn(self, claim: Claim, message: str) -> None:
+        with self._database.writing() as session:
+            self._set(session, claim)
+            add_event(session, claim.job, "warning", {"message": message})
+
+    def finish(self, session: Session, claim: Claim, status: str, **values: Any) -> None:
+        """The job's end, inside the caller's transaction."""
+        self._set(session, claim, status=status, lease_until=None, finished_at=time.time(), **values)
+        error = values.get("error")
+        add_event(session, claim.job, status, {"error": error} if error else None)
+
+    def fail(self, claim: Claim, problem: Problem) -> None:
+        error = problem.body().model_dump(mode="json")
+        with self._database.writing() as session:
+            self.finish(session, claim, "failed", error=error)
+            if claim.kind == "inspect":
+                _reject(session, claim, error)
+
+    def cancel(self, claim: Claim) -> None:
+        """Only once the child is gone."""
+        with self._database.writing() as session:
+            self.finish(session, claim, "canceled")
+
+    def give_back(self, claim: Claim) -> None:
+        """Back to the queue at once, for no fault of the job's."""
+        with self._database.writing() as session:
+            self._set(session, claim, **_WAITING)
+            add_event(session, claim.job, "released")
+
+    def lose(self, claim: Claim, cause: str) -> None:
+        """The child was lost: back to the queue after a wait, or failed when it happened too often."""
+        with self._database.writing() as session:
+            row = session.get(JobRow, claim.job)
+            if row is None or row.attempt != claim.attempt or row.status != "running":
+                raise LeaseLost
+            self._lose(session, row, cause)
+
+    def recover(self) -> int:
+        """Takes back the jobs whose lease ran out; says how many."""
+        with self._database.writing() as session:
+            lapsed = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < time.time())
+            rows = list(session.scalars(lapsed))
+            for row in rows:
+                self._lose(session, row, f"the worker {row.worker} gave no sign of life")
+            return len(rows)
+
+    def _lose(self, session: Session, row: JobRow, cause: str) -> None:
+        row.losses = [*row.losses, cause]
+        row.lease_until = None
+        add_event(session, row.id, "lost", {"cause": cause})
+        if row.cancel_requested:
+            row.status, row.finished_at = "canceled", time.time()
+            add_event(session, row.id, "canceled")
+        elif len(row.losses) >= self._settings.max_attempts:
+            _fail_after_losses(session, row)
+        else:
+            row.status, row.worker = "queued", None
+            wait = self._settings.retry_seconds * 2 ** (len(row.losses) - 1)
+            row.not_before = time.time() + min(wait, LONGEST_RETRY_SECONDS)
+
+    def _set(self, session: Session, claim: Claim, **values: Any) -> None:
+        """A write that counts only while this worker still holds the job."""
+        held = and_(JobRow.id == claim.job, JobRow.attempt == claim.attempt, JobRow.status == "running")
+        values.setdefault("worker", self._worker)
+        changed = session.execute(update(JobRow).where(held).values(values).returning(JobRow.id))
+        if changed.first() is None:
+            raise LeaseLost
+
+
+_WAITING: dict[str, Any] = {"status": "queued", "worker": None, "lease_until": None, "not_before": 0.0}
+
+
+def _waits_for_inspection() -> Any:
+    """A job that is no inspection itself waits until its model and its data set were inspected."""
+    model = exists().where(ModelRow.id == JobRow.model_id, ModelRow.status == "inspecting")
+    dataset = exists().where(DatasetRow.id == JobRow.dataset_id, DatasetRow.status == "inspecting")
+    return and_(JobRow.kind != "inspect", or_(model, dataset))
+
+
+def _fail_after_losses(session: Session, row: JobRow) -> None:
+    causes = "; ".join(row.losses)
+    error = ProblemBody(
+        code="worker_lost",
+        title="The job lost its worker too often",
+        detail=f"It was tried {len(row.losses)} times: {causes}. Nothing of it was published. If the worker is well "
+        "again, send the job once more; if this job always ends so, give it less memory to use.",
+    ).model_dump(mode="json")
+    row.status, row.error, row.finished_at = "failed", error, time.time()
+    add_event(session, row.id, "failed", {"error": error})
+    if row.kind == "inspect":
+        _reject_rows(session, row.model_id, row.dataset_id, error)
+
+
+def _reject(session: Session, claim: Claim, error: dict[str, Any]) -> None:
+    _reject_rows(session, claim.model, claim.dataset, error)
+
+
+def _reject_rows(session: Session, model: str | None, dataset: str | None, error: dict[str, Any]) -> None:
+    """An inspection of a model may name a data set too, which is then only a hint."""
+    row = session.get(ModelRow, model) if model else session.get(DatasetRow, dataset) if dataset else None
+    if row is not None:
+        row.status, row.problem = "rejected", error

@@ -1,0 +1,135 @@
+"""From a request to a queued job."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.core import datasets, models
+from app.core.database import Database
+from app.core.errors import Conflict, Invalid, ProblemBody
+from app.core.facts import ModelInspection
+from app.core.job_options import JobOptions, JobRequest
+from app.core.jobs import Job, new_row, present, queue_row
+from app.core.keys import Caller
+from app.core.recipes.recipe import check_data, check_facts, check_order, check_outputs
+from app.core.schemas import Schema
+from app.core.storage import Storage
+from app.core.tables import DatasetRow, JobRow, ModelRow
+
+
+class Idempotency(Schema):
+    """A caller's key, and the hash of everything that was sent with it."""
+
+    key: str = Field(min_length=1, max_length=200)
+    hash: str
+
+    @classmethod
+    def of(cls, key: str, content: object) -> "Idempotency":
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return cls(key=key, hash=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None) -> None:
+    """Refuses what can't work. What only facts can tell is checked once they are there (see `queue.py`)."""
+    _refuse_rejected(model, dataset)
+    if options.recipe.steps is not None:
+        check_order(options.recipe.steps)
+        check_outputs(options.recipe.steps, options.outputs)
+        check_data(options.recipe.steps, _task_of(dataset))
+    if model.inspection is None:
+        return
+    facts = ModelInspection.model_validate(model.inspection).facts
+    steps = options.recipe.resolved(facts, has_data=dataset is not None)
+    check_outputs(steps, options.outputs)
+    check_facts(steps, facts)
+
+
+def _task_of(dataset: DatasetRow | None) -> Any:
+    """A data set that is still inspected counts as labelled when it has an array of labels."""
+    if dataset is None:
+        return None
+    if dataset.facts is not None:
+        return dataset.facts["task"]
+    return "classification" if {"y", "y_train"} & dataset.arrays.keys() else "unlabelled"
+
+
+def _refuse_rejected(model: ModelRow, dataset: DatasetRow | None) -> None:
+    for what, row in (("model", model), ("data set", dataset)):
+        if row is not None and row.status == "rejected":
+            problem = ProblemBody.model_validate(row.problem)
+            raise Invalid(
+                f"The {what} {row.id} was rejected: {problem.detail} Upload it again with that mended.",
+                code=problem.code,
+                title=f"The {what} can't be used",
+            )
+
+
+def submit(
+    session: Session,
+    caller: Caller,
+    options: JobOptions,
+    model: ModelRow,
+    dataset: DatasetRow | None,
+    idempotency: Idempotency | None = None,
+) -> JobRow:
+    """Checks and queues. Call `earlier_job` first where there is an idempotency key."""
+    check(options, model, dataset)
+    request = options.model_dump(mode="json", exclude={"model", "dataset"}, exclude_none=True)
+    row = new_row(caller.id, "compress", request, model, dataset)
+    row.name = options.name
+    if idempotency is not None:
+        row.idempotency_key, row.idempotency_hash = idempotency.key, idempotency.hash
+    return queue_row(session, row)
+
+
+def earlier_job(session: Session, caller: Caller, idempotency: Idempotency | None) -> JobRow | None:
+    """The job that the same key made before; the same key with another body is refused."""
+    if idempotency is None:
+        return None
+    row = session.scalar(select(JobRow).where(JobRow.owner == caller.id, JobRow.idempotency_key == idempotency.key))
+    if row is not None and row.idempotency_hash != idempotency.hash:
+        raise Conflict(
+            f"The Idempotency-Key {idempotency.key!r} was used before with another body, for {row.id}. "
+            "Send a new key with a new request.",
+            code="idempotency_key_reused",
+            title="The key belongs to another request",
+        )
+    return row
+
+
+def submit_request(database: Database, caller: Caller, request: JobRequest, idempotency: Idempotency | None) -> Job:
+    """A job on a model, and a data set, that are here already."""
+    with database.writing() as session:
+        row = earlier_job(session, caller, idempotency)
+        if row is None:
+            model = models.find(session, caller, request.model)
+            dataset = datasets.find(session, caller, request.dataset) if request.dataset else None
+            row = submit(session, caller, request, model, dataset, idempotency)
+        return present(row)
+
+
+def submit_upload(
+    database: Database,
+    storage: Storage,
+    caller: Caller,
+    options: JobOptions,
+    kept_model: models.KeptModel,
+    kept_dataset: datasets.KeptDataset | None,
+    idempotency: Idempotency | None,
+) -> Job:
+    """Model, data and job from one call: all of them are kept, or none."""
+    keys = (*kept_model.keys(), *([kept_dataset.file_key] if kept_dataset else []))
+    with storage.forgetting_on_failure(*keys), database.writing() as session:
+        row = earlier_job(session, caller, idempotency)
+        if row is None:
+            dataset = datasets.add(session, caller, kept_dataset) if kept_dataset else None
+            model = models.add(session, caller, kept_model, dataset)
+            return present(submit(session, caller, options, model, dataset, idempotency))
+        earlier = present(row)
+    for key in keys:
+        storage.delete(key)
+    return earlier
