@@ -13,6 +13,7 @@ from app.core.events import add_event
 from app.core.ids import new_id
 from app.core.job_options import Goal, JobLimits
 from app.core.keys import Caller
+from app.core.logs import Logs
 from app.core.measurements import OutputFormat, Result
 from app.core.pages import Page, rows_of_page
 from app.core.recipes.recipe import Recipe
@@ -145,7 +146,7 @@ def cancel(database: Database, caller: Caller, job_id: str) -> Job:
         return present(row)
 
 
-def delete_job(database: Database, storage: Storage, caller: Caller, job_id: str) -> None:
+def delete_job(database: Database, storage: Storage, logs: Logs, caller: Caller, job_id: str) -> None:
     """Rows first, files second: a crash in between leaves files for the sweeper, never a row without its file."""
     with database.writing() as session:
         row = find(session, caller, job_id)
@@ -156,6 +157,7 @@ def delete_job(database: Database, storage: Storage, caller: Caller, job_id: str
             )
         keys = list(session.scalars(select(ArtifactRow.file_key).where(ArtifactRow.job_id == job_id)))
         session.delete(row)
+    logs.delete(job_id)
     for key in keys:
         storage.delete(key)
 
