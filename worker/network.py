@@ -1,0 +1,82 @@
+"""The editable network: what every upload becomes, every technique changes and every exporter writes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
+
+from app.core.errors import Invalid
+from app.core.inputs import InputSpec
+from app.core.measurements import OutputFormat
+from app.core.recipes import Step
+
+FileChange = Callable[[Path, Path], None]
+
+
+@dataclass(frozen=True)
+class Network:
+    """`module` takes the inputs in order and answers with a tensor or a flat tuple of tensors; its parameters can be
+    trained and bear the upload's names.
+
+    A technique that works on a written file (int8 by a runtime's own quantizer) leaves `module` as it is and adds to
+    `after_export`: functions of a source and a target path, run in order when that format is written.
+    """
+
+    module: fx.GraphModule
+    inputs: tuple[InputSpec, ...]
+    steps: tuple[Step, ...] = ()
+    after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
+
+    def changed_after_export(self, output_format: OutputFormat, change: FileChange) -> "Network":
+        changes = (*self.after_export.get(output_format, ()), change)
+        return replace(self, after_export={**self.after_export, output_format: changes})
+
+    def quantized_in(self, output_format: OutputFormat) -> bool:
+        return bool(self.after_export.get(output_format))
+
+    def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The outputs in inference, flattened."""
+        with torch.inference_mode():
+            return tensors_in(self.module(*inputs))
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
+    def nonzero_parameters(self) -> int:
+        return sum(int(torch.count_nonzero(parameter)) for parameter in self.module.parameters())
+
+
+def tensors_in(outputs: object) -> tuple[Tensor, ...]:
+    """The tensors of a tensor or of nested tuples, lists and dicts, in order."""
+    leaves = [leaf for leaf in tree_leaves(outputs) if leaf is not None]
+    if not leaves or not all(isinstance(leaf, Tensor) for leaf in leaves):
+        raise Invalid(
+            "The network's answer holds something else than tensors. Give it a forward() that returns a tensor, or "
+            "tuples, lists or dicts of tensors, and upload it again.",
+            code="outputs_unsupported",
+            title="The network's outputs can't be handled",
+        )
+    return tuple(leaves)
+
+
+def with_flat_outputs(module: fx.GraphModule) -> fx.GraphModule:
+    """Rewrites the graph in place so that it answers with a tensor or a flat tuple of tensors."""
+    output = next(node for node in module.graph.nodes if node.op == "output")
+    leaves = tuple(leaf for leaf in tree_leaves(output.args[0]) if isinstance(leaf, fx.Node))
+    output.args = (leaves[0] if len(leaves) == 1 else leaves,)
+    module.recompile()
+    return module
+
+
+def layers_of(module: nn.Module) -> dict[str, nn.Module]:
+    """The layers by name: modules that compute by themselves, not the containers around them."""
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        if name and type(layer) is not nn.Module and (not any(layer.children()) or any(layer.parameters(recurse=False)))
+    }
