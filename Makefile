@@ -1,0 +1,46 @@
+# TORCH_INDEX names a further package index that holds the build of torch to install. Without it pip takes the
+# default build, which on Linux brings several gigabytes of CUDA.
+TORCH_INDEX ?=
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA_DIR ?= var
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# With two OpenMP threads on a busy two-core machine, barriers collapse.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check bench
+
+help: ## Show this list
+	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(INSTALLED)    ## Make .venv with everything in it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[server,worker,dev]'
+	@touch $@
+
+demo: setup    ## Start the service, compress a real trained model over HTTP, print the report
+	$(BIN)/python examples/demo.py
+
+serve: setup    ## API and worker on http://127.0.0.1:8000, state under ./var (HOST, PORT, DATA_DIR)
+	$(BIN)/modelpress serve --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
+
+test: setup    ## Run every test
+	$(BIN)/pytest
+
+check: setup    ## ruff, mypy, import-linter, deptry
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bench: setup    ## Run the benchmarks, one JSON line each
+	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
