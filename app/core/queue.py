@@ -121,10 +121,14 @@ class Queue:
             self.finish(session, claim, "canceled")
 
     def give_back(self, claim: Claim) -> None:
-        """Back to the queue at once, for no fault of the job's."""
+        """Back to the queue at once, for no fault of the job's; a job that was to be canceled is canceled."""
         with self._database.writing() as session:
-            self._set(session, claim, **_WAITING)
-            add_event(session, claim.job, "released")
+            self._set(session, claim)
+            if session.scalar(select(JobRow.cancel_requested).where(JobRow.id == claim.job)):
+                self.finish(session, claim, "canceled")
+            else:
+                self._set(session, claim, **_WAITING)
+                add_event(session, claim.job, "released")
 
     def lose(self, claim: Claim, cause: str) -> None:
         """The child was lost: back to the queue after a wait, or failed when it happened too often."""

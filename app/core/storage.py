@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.core.errors import OutOfSpace
@@ -111,12 +111,14 @@ class Storage:
                 shutil.copyfile(self.path(key), target)
 
     def delete(self, key: str) -> None:
+        """Takes along the folders that are empty then."""
         path = self.path(key)
         path.unlink(missing_ok=True)
         for folder in path.parents:
-            if folder == self.root or folder.parent == self.root or any(folder.iterdir()):
+            if folder == self.root or folder.parent == self.root:
                 break
-            folder.rmdir()
+            with suppress(OSError):  # not empty, or gone already
+                folder.rmdir()
 
     @contextmanager
     def forgetting_on_failure(self, *keys: str) -> Iterator[None]:
