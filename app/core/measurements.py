@@ -62,13 +62,14 @@ class Speedup(Schema):
 
 
 class Comparison(Schema):
-    """Ratios are original / compressed; `quality_change` is compressed - baseline."""
+    """Ratios are original / compressed; `quality_change` is compressed - baseline, its interval paired by example."""
 
     size_ratio: float
     parameter_ratio: float
     macs_ratio: float | None
     speedup: Speedup | None
     quality_change: float | None
+    quality_change_ci95: tuple[float, float] | None = None
 
 
 class Verification(Schema):

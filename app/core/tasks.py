@@ -115,9 +115,12 @@ class Measure(Schema):
 
 
 class FileMeasurement(Schema):
+    """`quality_change_ci95` is of the change against the upload's answers to the same examples."""
+
     name: str
     verified: Verification
     quality: Quality | None
+    quality_change_ci95: tuple[float, float] | None = None
     peak_memory_mb: float
     nonzero_parameters: int | None = None
     warnings: tuple[str, ...] = ()

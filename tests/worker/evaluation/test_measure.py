@@ -1,0 +1,109 @@
+"""A file is measured as it will be downloaded: loaded afresh, beside the upload's own answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from app.core.errors import Problem
+from app.core.tasks import DatasetFile, FileMeasurement, Measure, WrittenFile
+from tests.worker.evaluation.conftest import CLASSES, FEATURES, JobFolder
+from worker.evaluation.measure import measure
+
+
+def measured(job: JobFolder, file: WrittenFile, dataset: DatasetFile | None = None) -> FileMeasurement:
+    task = Measure(model=job.model, dataset=dataset, file=file, seed=3)
+    return measure(task, job.path, lambda fraction, message: None)
+
+
+def labelled_data(job: JobFolder, wrong: int = 0, count: int = 100) -> DatasetFile:
+    """Labels are the network's own answers, but for the first `wrong` ones."""
+    x = np.random.default_rng(0).standard_normal((count, FEATURES)).astype(np.float32)
+    with torch.inference_mode():
+        y = job.network(torch.from_numpy(x)).numpy().argmax(axis=1)
+    y[:wrong] = (y[:wrong] + 1) % CLASSES
+    return job.data(x_train=x[:1], y_train=y[:1], x_test=x, y_test=y)
+
+
+def test_upload_is_judged_by_accuracy_on_test_labels(job: JobFolder) -> None:
+    quality = measured(job, job.upload(), labelled_data(job, wrong=7)).quality
+    assert quality is not None
+    assert (quality.metric, quality.value, quality.examples) == ("accuracy", 0.93, 100)
+    assert (quality.labelled, quality.synthetic, quality.agreement) == (True, False, 1.0)
+
+
+def test_lossless_file_agrees_with_its_network_and_the_upload(job: JobFolder) -> None:
+    data = labelled_data(job)
+    measured(job, job.upload(), data)
+    result = measured(job, job.onnx("model.onnx"), data)
+    assert result.verified.loaded
+    assert result.verified.max_difference is not None
+    assert result.verified.max_difference < 1e-5
+    assert result.quality is not None
+    assert result.quality.value == result.quality.agreement == 1.0
+    assert result.quality.kl_divergence == pytest.approx(0, abs=1e-6)
+    assert result.quality_change_ci95 is not None
+    assert result.quality_change_ci95[0] < 0 < result.quality_change_ci95[1]
+
+
+def test_quantized_file_may_differ_and_its_loss_is_measured(job: JobFolder) -> None:
+    data = labelled_data(job)
+    measured(job, job.upload(), data)
+    result = measured(job, job.onnx("model.onnx", noise=0.5, quantized=True), data)
+    assert result.quality is not None
+    assert result.quality.value < 1.0
+    assert result.quality.value == result.quality.agreement
+    assert result.quality.kl_divergence is not None
+    assert result.quality.kl_divergence > 1e-3
+    assert result.quality_change_ci95 is not None
+    low, high = result.quality_change_ci95
+    assert low < result.quality.value - 1 < high <= 0.02
+
+
+def test_lossless_file_that_differs_is_refused(job: JobFolder) -> None:
+    with pytest.raises(Problem) as refusal:
+        measured(job, job.onnx("model.onnx", noise=0.01))
+    assert refusal.value.code == "artifact_differs"
+
+
+def test_file_that_does_not_load_is_refused_without_the_runtimes_words(job: JobFolder) -> None:
+    file = job.onnx("model.onnx")
+    (job.path / file.path).write_bytes(b"not a graph")
+    with pytest.raises(Problem) as refusal:
+        measured(job, file)
+    assert refusal.value.code == "artifact_does_not_load"
+    assert "protobuf" not in refusal.value.detail.lower()
+
+
+def test_without_data_random_inputs_give_agreement_marked_synthetic(job: JobFolder) -> None:
+    measured(job, job.upload())
+    quality = measured(job, job.onnx("model.onnx", noise=0.5, quantized=True)).quality
+    assert quality is not None
+    assert (quality.metric, quality.synthetic, quality.labelled, quality.examples) == ("agreement", True, False, 256)
+    assert 0.5 < quality.value < 1.0
+
+
+def test_float_labels_mean_squared_error(job: JobFolder) -> None:
+    x = np.random.default_rng(0).standard_normal((50, FEATURES)).astype(np.float32)
+    with torch.inference_mode():
+        y = job.network(torch.from_numpy(x)).numpy() + 0.5
+    data = job.data(x_train=x[:1], y_train=y[:1], x_test=x, y_test=y)
+    measured(job, job.upload(), data)
+    result = measured(job, job.onnx("model.onnx"), data)
+    assert result.quality is not None
+    assert result.quality.metric == "mean_squared_error"
+    assert result.quality.value == pytest.approx(0.25, abs=1e-4)
+    assert result.quality.agreement is None
+    assert result.quality_change_ci95 == pytest.approx((0, 0), abs=1e-5)
+
+
+def test_labels_of_another_shape_are_refused(job: JobFolder) -> None:
+    x = np.zeros((10, FEATURES), np.float32)
+    labels = np.zeros((10, 4), np.int64)
+    data = job.data(x_train=x, y_train=labels, x_test=x, y_test=labels)
+    with pytest.raises(Problem) as refusal:
+        measured(job, job.upload(), data)
+    assert refusal.value.code == "labels_do_not_fit"
+
+
+def test_peak_memory_grows_with_what_a_file_needs(job: JobFolder) -> None:
+    assert 0 <= measured(job, job.upload()).peak_memory_mb < 500

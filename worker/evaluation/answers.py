@@ -1,0 +1,88 @@
+"""Comparing answers: arrays of shape (examples, ...), each measure one function.
+
+`reference` is always the upload's answers to the same examples.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+_PROBABILITY_SUM_TOLERANCE = 1e-3
+
+
+def class_axis(answers: Array, labels: Array | None = None) -> int:
+    """The axis that holds one score for each class: the last one of three (sequences), else torch's own, 1.
+
+    Labels decide where they can: theirs is the shape of the answers without that axis.
+    """
+    usual = 2 if answers.ndim == 3 else 1
+    if labels is None or answers.ndim <= 2:
+        return usual
+    shapes = {axis: answers.shape[:axis] + answers.shape[axis + 1 :] for axis in (usual, 1, answers.ndim - 1)}
+    return next((axis for axis, shape in shapes.items() if shape == labels.shape), usual)
+
+
+def has_class_scores(answers: Array, labels: Array | None = None) -> bool:
+    return answers.ndim > 1 and answers.shape[class_axis(answers, labels)] > 1
+
+
+def correct(answers: Array, reference: Array, labels: Array) -> Array:
+    """One boolean for each label."""
+    right: Array = _chosen(answers, reference, labels).reshape(labels.shape) == labels
+    return right
+
+
+def agreeing(answers: Array, reference: Array, labels: Array | None = None) -> Array:
+    """One boolean for each choice of a class: whether it is the upload's."""
+    same: Array = _chosen(answers, reference, labels) == _chosen(reference, reference, labels)
+    return same
+
+
+def _chosen(answers: Array, reference: Array, labels: Array | None) -> Array:
+    """The class with the highest score. One value an example is a yes or a no: above a half where the upload
+    answers with probabilities (all within 0..1), else above 0 (logits)."""
+    if has_class_scores(answers, labels):
+        highest: Array = answers.argmax(axis=class_axis(answers, labels))
+        return highest
+    probabilities = bool(reference.min() >= 0 and reference.max() <= 1)
+    decisions: Array = (_rows(answers)[:, 0] > (0.5 if probabilities else 0.0)).astype(np.int64)
+    return decisions
+
+
+def squared_errors(answers: Array, targets: Array) -> Array:
+    """One mean squared error for each example."""
+    errors: Array = np.square(_rows(answers) - _rows(targets)).mean(axis=1)
+    return errors
+
+
+def cosine(answers: Array, reference: Array) -> float:
+    """The mean over examples of the cosine between both answers; with one value an example, one cosine over all."""
+    left, right = _rows(answers), _rows(reference)
+    if left.shape[1] == 1:
+        left, right = left.T, right.T
+    lengths: Array = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    both_zero = ~left.any(axis=1) & ~right.any(axis=1)
+    cosines = np.where(both_zero, 1.0, (left * right).sum(axis=1) / np.where(lengths > 0, lengths, 1.0))
+    return float(np.clip(cosines.mean(), -1.0, 1.0))
+
+
+def kl_divergence(answers: Array, reference: Array, labels: Array | None = None) -> float:
+    """The mean of KL(reference || answers) in nats, over softmax where the answers aren't probabilities already."""
+    axis = class_axis(reference, labels)
+    target, given = _log_probabilities(reference, axis), _log_probabilities(answers, axis)
+    return max(0.0, float((np.exp(target) * (target - given)).sum(axis=-1).mean()))
+
+
+def _log_probabilities(answers: Array, axis: int) -> Array:
+    scores = np.moveaxis(answers, axis, -1).astype(np.float64)
+    if scores.min() >= 0 and np.allclose(scores.sum(axis=-1), 1, atol=_PROBABILITY_SUM_TOLERANCE):
+        scores = np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    normalised: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return normalised
+
+
+def _rows(answers: Array) -> Array:
+    return answers.reshape(len(answers), -1).astype(np.float64)

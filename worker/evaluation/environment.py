@@ -1,0 +1,36 @@
+"""What a latency depends on beside the file: the CPU, its instruction sets, threads and library versions."""
+
+import platform
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from app.core.measurements import Environment
+
+_INSTRUCTION_SETS = (
+    "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_tile",
+    "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve", "sve2",
+)  # fmt: skip
+_PACKAGES = ("torch", "onnxruntime", "onnx", "numpy", "modelpress")
+
+
+def environment(threads: int) -> Environment:
+    cpu = _cpu_fields()
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
+    return Environment(
+        cpu=cpu.get("model name") or platform.processor() or platform.machine(),
+        isa=tuple(name for name in _INSTRUCTION_SETS if name in flags),
+        threads=threads,
+        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+    )
+
+
+@cache
+def _cpu_fields() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo; empty where that can't be read."""
+    try:
+        first, _, _ = Path("/proc/cpuinfo").read_text().partition("\n\n")
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,71 @@
+"""One written file, measured in a process that has done nothing else."""
+
+import resource
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from app.core.inputs import InputSpec
+from app.core.tasks import FileMeasurement, Measure, WrittenFile
+from worker.evaluation import verification
+from worker.evaluation.answers import Array
+from worker.evaluation.examples import examples_for
+from worker.evaluation.quality import answer_all, change_ci95, judge
+from worker.evaluation.runtimes import Runtime
+from worker.inputs import random_inputs
+
+UPLOAD_ANSWERS = Path("outputs", "upload-answers.npz")
+
+
+def measure(task: Measure, folder: Path, report: Callable[[float, str], None]) -> FileMeasurement:
+    """Loads the file, compares it with its probe, and judges its answers on the test examples.
+
+    The file of role `upload` must be measured first: it leaves its answers in `outputs/upload-answers.npz`, and the
+    other files are compared with them.
+    """
+    file = task.file
+    report(0.0, f"Loading {file.name} afresh")
+    inputs = task.model.inputs
+    assert inputs is not None
+    runtime, peak_memory_mb = _load_and_run_once(task, folder, inputs)
+    verified = verification.verify(file, runtime, folder, inputs)
+    examples = examples_for(inputs, task.dataset, folder, task.seed)
+    answers = answer_all(
+        lambda batch: verification.run(file, runtime, batch),
+        examples,
+        lambda done: report(done, f"Answering {examples.count} test examples with {file.name}"),
+    )
+    reference = _upload_answers(file, answers, folder)
+    return FileMeasurement(
+        name=file.name,
+        verified=verified,
+        quality=judge(answers, reference, examples),
+        quality_change_ci95=None if file.role == "upload" else change_ci95(answers, reference, examples),
+        peak_memory_mb=peak_memory_mb,
+    )
+
+
+def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec]) -> tuple[Runtime, float]:
+    """The loaded file, and by how many megabytes (1e6 bytes) loading it and answering one example raised the peak of
+    this process's resident memory.
+
+    The runtimes' own libraries are loaded before, so they don't count; those of their pages that only this file's
+    kernels touch do. The kernel's own counter is read because a sandboxed process can't read /proc.
+    """
+    one_example = random_inputs(inputs, 1, task.seed)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    runtime = verification.load(task.file, folder, inputs)
+    verification.run(task.file, runtime, one_example)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return runtime, (after - before) * 1024 / 1e6
+
+
+def _upload_answers(file: WrittenFile, answers: Array, folder: Path) -> Array:
+    path = folder / UPLOAD_ANSWERS
+    if file.role == "upload":
+        np.savez(path, answers=answers)
+        return answers
+    with np.load(path, allow_pickle=False) as stored:
+        reference: Array = stored["answers"]
+        return reference

@@ -1,0 +1,106 @@
+"""What a file's answers are worth, on the test examples and beside the upload's own answers."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from app.core.errors import Problem
+from app.core.intervals import Interval, paired_change_ci95, wilson_ci95
+from app.core.measurements import Metric, Quality
+from worker.evaluation import answers as compare
+from worker.evaluation.answers import Array
+from worker.evaluation.examples import Batch, Examples
+
+
+def answer_all(run: Callable[[Batch], list[Array]], examples: Examples, report: Callable[[float], None]) -> Array:
+    """The first output for every example, of shape (examples, ...); `report` is told the fraction done."""
+    parts: list[Array] = []
+    for batch in examples.batches():
+        outputs = run(batch)
+        size = len(batch[0])
+        if not outputs or outputs[0].ndim == 0 or len(outputs[0]) != size:
+            raise Problem(
+                f"For {size} examples the network's first output doesn't have {size} rows, so answers can't be "
+                "counted. Give it an output whose first dimension is the batch.",
+                code="output_without_batch",
+                title="The network's answers can't be told apart",
+            )
+        parts.append(outputs[0])
+        report(sum(map(len, parts)) / examples.count)
+    return np.concatenate(parts)
+
+
+def judge(answers: Array, reference: Array, examples: Examples) -> Quality:
+    """`answers` of shape (examples, ...) by the metric of the examples' task, and against the upload's answers."""
+    metric = metric_of(examples)
+    regression = metric == "mean_squared_error"
+    scored = not regression and compare.has_class_scores(reference, examples.labels)
+    return Quality(
+        metric=metric,
+        value=float(_values(metric, answers, reference, examples).mean()),
+        examples=examples.count,
+        labelled=examples.labels is not None,
+        synthetic=examples.synthetic,
+        agreement=None if regression else float(compare.agreeing(answers, reference, examples.labels).mean()),
+        cosine=_finite(compare.cosine(answers, reference)),
+        kl_divergence=_finite(compare.kl_divergence(answers, reference, examples.labels)) if scored else None,
+    )
+
+
+def change_ci95(answers: Array, reference: Array, examples: Examples) -> Interval:
+    """A 95 % interval of the change of the metric's value against the upload, in the metric's own unit.
+
+    Accuracy: by the answers lost and gained; agreement: Wilson's; mean squared error: the normal interval of the
+    mean of each example's difference.
+    """
+    metric = metric_of(examples)
+    now = _values(metric, answers, reference, examples)
+    if metric == "agreement":
+        low, high = wilson_ci95(float(now.sum()), now.size)
+        return low - 1, high - 1
+    before = _values(metric, reference, reference, examples)
+    if metric == "accuracy":
+        return paired_change_ci95(int((before & ~now).sum()), int((~before & now).sum()), now.size)
+    change = now - before
+    half = 1.96 * float(change.std()) / np.sqrt(len(change))
+    return float(change.mean() - half), float(change.mean() + half)
+
+
+def metric_of(examples: Examples) -> Metric:
+    if examples.labels is None:
+        return "agreement"
+    return "mean_squared_error" if examples.labels.dtype.kind == "f" else "accuracy"
+
+
+def _values(metric: Metric, answers: Array, reference: Array, examples: Examples) -> Array:
+    """What the metric's value is the mean of."""
+    labels = examples.labels
+    if labels is None:
+        return compare.agreeing(answers, reference)
+    try:
+        if metric == "accuracy":
+            return compare.correct(answers, reference, labels)
+        errors = compare.squared_errors(answers, labels)
+    except ValueError as error:
+        raise _labels_do_not_fit(answers, labels) from error
+    if not np.isfinite(errors).all():
+        raise Problem(
+            "The answers to some test examples are not finite numbers, so their error can't be measured. "
+            "Check the scale of the test data.",
+            code="answers_not_finite",
+            title="The network's answers are not finite",
+        )
+    return errors
+
+
+def _labels_do_not_fit(answers: Array, labels: Array) -> Problem:
+    return Problem(
+        f"For {len(labels)} test examples the network answers with shape {answers.shape} and `y_test` has shape "
+        f"{labels.shape}. Upload labels with one class index for each choice, or one target for each value.",
+        code="labels_do_not_fit",
+        title="The labels don't fit the network's answers",
+    )
+
+
+def _finite(number: float) -> float | None:
+    return number if np.isfinite(number) else None

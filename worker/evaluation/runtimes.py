@@ -1,0 +1,75 @@
+"""A written file -> something that answers, in the runtime that the file is meant for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from app.core.inputs import InputSpec
+from app.core.tasks import WrittenFile
+from worker.network import tensors_in
+
+Array = np.ndarray[Any, Any]
+
+
+class Runtime(Protocol):
+    """A loaded file. It takes one tensor for each input, in the network's order."""
+
+    def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
+        """A call without arguments for timing: inputs are converted once, answers stay the runtime's own."""
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+        """Every output, in order; nested ones are flattened."""
+
+
+class OnnxRuntime:
+    def __init__(self, path: Path, inputs: Sequence[InputSpec], threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._names = [spec.name for spec in inputs]
+
+    def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
+        # An input that the network never reads may be gone from the file, and the session refuses to be fed it.
+        wanted = {each.name for each in self._session.get_inputs()}
+        feeds = {
+            name: tensor.contiguous().numpy()
+            for name, tensor in zip(self._names, inputs, strict=True)
+            if name in wanted
+        }
+        return lambda: self._session.run(None, feeds)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+        answers = self.bind(inputs)()
+        assert isinstance(answers, list)
+        return answers
+
+
+class TorchRuntime:
+    """Any torch module, whichever way it was loaded."""
+
+    def __init__(self, module: torch.nn.Module, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._module = module.eval()
+
+    def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
+        return lambda: self._module(*inputs)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+        with torch.inference_mode():
+            answers = tensors_in(self._module(*inputs))
+        return [(each.float() if each.dtype is torch.bfloat16 else each).numpy() for each in answers]
+
+
+def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], threads: int = 1) -> Runtime:
+    """Raises whatever the runtime raises: what that means depends on whose file it is."""
+    path = folder / file.path
+    if file.format == "onnx":
+        return OnnxRuntime(path, inputs, threads)
+    return TorchRuntime(torch.jit.load(path, map_location="cpu"), threads)  # type: ignore[no-untyped-call]

@@ -1,0 +1,141 @@
+"""How long one call of each file takes, all files in one process, so that they meet the same machine.
+
+A *round* calls every file once, in a new random order; sample i of every file is of round i. Before the clock starts,
+a file is called once untimed, so that its own caches are warm and not the previous file's. Where one call is shorter
+than 50 microseconds, a sample is the mean of a burst of calls. Wall clock, garbage collector off, raw samples kept.
+"""
+
+import gc
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
+
+import torch
+
+from app.core.inputs import InputSpec
+from app.core.intervals import percentile_95
+from app.core.measurements import Latency
+from app.core.tasks import Time, Timings, WrittenFile
+from worker.evaluation import verification
+from worker.evaluation.environment import environment
+from worker.evaluation.runtimes import Runtime
+from worker.inputs import random_inputs
+
+SECONDS_FOR_ALL = 6.0
+FEWEST_ROUNDS, MOST_ROUNDS = 30, 500
+SHORT_CALL_NS = 50_000
+WARM_UP_SECONDS = 1.0
+_WARM_UP_WINDOW = 5
+_STEADY = 0.05
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One file, bound to its inputs."""
+
+    name: str
+    call: Callable[[], object]
+    calls_in_a_sample: int
+    nanoseconds: float
+
+    def sample(self) -> float:
+        """Milliseconds of one call."""
+        call = self.call
+        call()
+        calls = range(self.calls_in_a_sample)
+        started = perf_counter_ns()
+        for _ in calls:
+            call()
+        return (perf_counter_ns() - started) / self.calls_in_a_sample / 1e6
+
+
+def time_files(task: Time, folder: Path, report: Callable[[float, str], None]) -> Timings:
+    """Times all files at each batch size.
+
+    Without `measure.repeats` the number of rounds follows from a budget of about six seconds, but is 30 at least
+    and 500 at most.
+    """
+    inputs = task.model.inputs
+    assert inputs is not None
+    threads, sizes = task.measure.threads, task.measure.batch_sizes
+    runtimes = {file.name: verification.load(file, folder, inputs, threads) for file in task.files}
+    latencies: dict[str, list[Latency]] = {name: [] for name in runtimes}
+    for position, size in enumerate(sizes):
+        report(position / len(sizes), f"Timing {len(runtimes)} files at batch size {size}")
+        subjects = [_warmed_up(file, runtimes[file.name], inputs, size, task.seed) for file in task.files]
+        rounds = task.measure.repeats or _affordable_rounds(subjects, SECONDS_FOR_ALL / len(sizes))
+        for name, samples in _interleaved(subjects, rounds, random.Random(task.seed + size)).items():  # noqa: S311
+            latencies[name].append(_latency(samples, size, threads))
+    return Timings(
+        latencies={name: tuple(measured) for name, measured in latencies.items()}, environment=environment(threads)
+    )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No garbage collection and no gradients while the clock runs."""
+    gc.collect()
+    gc.disable()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        gc.enable()
+
+
+def _warmed_up(file: WrittenFile, runtime: Runtime, inputs: Sequence[InputSpec], size: int, seed: int) -> Subject:
+    tensors = random_inputs(inputs, size, seed)
+    with _undisturbed():
+        verification.run(file, runtime, tensors)
+        call = runtime.bind(tensors)
+        nanoseconds = _steady_nanoseconds(call)
+    return Subject(file.name, call, max(1, ceil(SHORT_CALL_NS / nanoseconds)), nanoseconds)
+
+
+def _steady_nanoseconds(call: Callable[[], object]) -> float:
+    """Calls until two windows of five calls in a row agree within 5 %, or a second has passed; the last median."""
+    deadline = perf_counter_ns() + WARM_UP_SECONDS * 1e9
+    previous, current = 0.0, _window(call)
+    while abs(current - previous) > _STEADY * current and perf_counter_ns() < deadline:
+        previous, current = current, _window(call)
+    return current
+
+
+def _window(call: Callable[[], object]) -> float:
+    times = []
+    for _ in range(_WARM_UP_WINDOW):
+        started = perf_counter_ns()
+        call()
+        times.append(perf_counter_ns() - started)
+    return max(1.0, float(median(times)))
+
+
+def _affordable_rounds(subjects: Sequence[Subject], seconds: float) -> int:
+    one_round = sum(subject.nanoseconds * (subject.calls_in_a_sample + 1) for subject in subjects)
+    return max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(seconds * 1e9 / one_round)))
+
+
+def _interleaved(subjects: Sequence[Subject], rounds: int, generator: random.Random) -> dict[str, list[float]]:
+    samples: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+    order = list(subjects)
+    with _undisturbed():
+        for _ in range(rounds):
+            generator.shuffle(order)
+            for subject in order:
+                samples[subject.name].append(subject.sample())
+    return samples
+
+
+def _latency(samples: list[float], batch_size: int, threads: int) -> Latency:
+    return Latency(
+        batch_size=batch_size,
+        threads=threads,
+        median=median(samples),
+        p95=percentile_95(samples),
+        samples=tuple(samples),
+    )

@@ -1,0 +1,98 @@
+"""Is a written file what it should be? It is loaded afresh and asked what the network was asked when it was written."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.core.errors import Problem
+from app.core.inputs import InputSpec
+from app.core.measurements import Verification
+from app.core.tasks import WrittenFile
+from worker.evaluation.runtimes import Array, Runtime, load_runtime
+
+LOSSLESS_TOLERANCE = 1e-4
+
+
+def load(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], threads: int = 1) -> Runtime:
+    try:
+        return load_runtime(file, folder, inputs, threads)
+    except Problem:
+        raise
+    except Exception as error:  # each runtime has its own kinds, and none of their words are for our reader
+        raise _does_not_load(file, "can't be loaded by its own runtime") from error
+
+
+def run(file: WrittenFile, runtime: Runtime, inputs: Sequence[Tensor]) -> list[Array]:
+    try:
+        return runtime(inputs)
+    except Exception as error:
+        raise _does_not_load(file, "loads, but fails when it is run on its inputs") from error
+
+
+def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[InputSpec]) -> Verification:
+    """Compares with the file's probe, over all outputs together.
+
+    A file written without loss (not `quantized`) may differ by at most 1e-4, or by 1e-4 of the network's largest
+    absolute answer where that is above 1. Answers that aren't finite must be the same ones in both.
+    """
+    if file.probe is None:
+        return Verification(loaded=True, max_difference=None, cosine=None)
+    asked, expected = _read_probe(folder / file.probe, inputs)
+    answers = run(file, runtime, asked)
+    if [a.shape for a in answers] != [e.shape for e in expected]:
+        raise _differs(file, "its outputs have other shapes than the network's")
+    given, wanted = _joined(answers), _joined(expected)
+    finite = np.isfinite(wanted)
+    if not np.array_equal(finite, np.isfinite(given)):
+        raise _differs(file, "some of its answers are not finite numbers where the network's are, or the reverse")
+    return _compared(file, given[finite], wanted[finite])
+
+
+def _compared(file: WrittenFile, given: Array, wanted: Array) -> Verification:
+    difference = float(np.abs(given - wanted).max(initial=0.0))
+    allowed = LOSSLESS_TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
+    if not file.quantized and difference > allowed:
+        raise _differs(file, f"its answers are up to {difference:.2g} away from the network's ({allowed:.2g} allowed)")
+    lengths = float(np.linalg.norm(given) * np.linalg.norm(wanted))
+    cosine = float(np.clip(given @ wanted / lengths, -1, 1)) if lengths else None
+    return Verification(loaded=True, max_difference=difference, cosine=cosine)
+
+
+def _read_probe(path: Path, inputs: Sequence[InputSpec]) -> tuple[list[Tensor], list[Array]]:
+    with np.load(path, allow_pickle=False) as probe:
+        asked = [torch.from_numpy(probe[f"input.{spec.name}"]) for spec in inputs]
+        outputs = sum(name.startswith("output.") for name in probe.files)
+        return asked, [probe[f"output.{position}"] for position in range(outputs)]
+
+
+def _joined(outputs: list[Array]) -> Array:
+    return np.concatenate([output.reshape(-1).astype(np.float64) for output in outputs])
+
+
+def _does_not_load(file: WrittenFile, what: str) -> Problem:
+    if file.role == "upload":
+        return Problem(
+            f"The upload {what}. Check that the model's `inputs` and the data set's arrays are what it takes.",
+            code="upload_does_not_run",
+            title="The uploaded network can't be measured",
+        )
+    return Problem(
+        f"{file.name} was written but {what}, so it is not delivered. Ask for another entry of `outputs`, or leave "
+        "out the last step of the recipe.",
+        code="artifact_does_not_load",
+        title="A written file can't be used",
+        step=file.step,
+    )
+
+
+def _differs(file: WrittenFile, what: str) -> Problem:
+    return Problem(
+        f"{file.name} doesn't answer as the network it was written from: {what}. It is not delivered. Ask for "
+        "another entry of `outputs`.",
+        code="artifact_differs",
+        title="A written file answers differently",
+        step=file.step,
+    )
