@@ -1,0 +1,33 @@
+"""How large the parts of an upload may be. The size of the file itself is the receiver's limit."""
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+CHUNK_BYTES = MIB
+
+ARCHIVE_MEMBERS = 16_384
+DIRECTORY_BYTES = 16 * MIB
+MEMBER_NAME_BYTES = 512
+
+PICKLE_BYTES = 32 * MIB
+PICKLE_OPCODES = 1_000_000
+PICKLE_MARKS = 100
+
+TENSORS = 16_384
+TENSOR_NAME_LENGTH = 512
+TENSOR_RANK = 16
+TENSOR_ELEMENTS = 1 << 48
+# Tied weights are written once for each name; a file whose tensors overlap more than this has another purpose.
+CONVERTED_TO_UPLOADED_RATIO = 4
+
+SAFETENSORS_HEADER_BYTES = 100_000_000
+
+CODE_FILE_BYTES = 16 * MIB
+CODE_TOTAL_BYTES = 64 * MIB
+CODE_NESTING = 200
+
+NPY_HEADER_BYTES = 10_000
+ARRAYS = 128
+# Deflate reaches 1 : 1032; arrays that carry information stay far below this.
+INFLATED_TO_UPLOADED_RATIO = 50
+INFLATED_BYTES_ALWAYS_ALLOWED = 64 * MIB
+INFLATED_BYTES = 16 * GIB

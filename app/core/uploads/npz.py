@@ -1,0 +1,36 @@
+"""An .npz file: a zip archive of .npy files at its top, stored or deflated."""
+
+from app.core.facts import ArrayFacts
+from app.core.uploads import limits
+from app.core.uploads.byte_ranges import file_size
+from app.core.uploads.npy import read_array
+from app.core.uploads.refusals import quoted, refusal
+from app.core.uploads.zip_archive import ZipArchive
+
+_SUFFIX = ".npy"
+
+
+def read_npz(archive: ZipArchive) -> dict[str, ArrayFacts]:
+    """Every array's shape and type; all content is read once, for the checksums."""
+    _check_members(archive)
+    return {
+        name.removesuffix(_SUFFIX): read_array(name, member.size, archive.content(name))
+        for name, member in archive.members.items()
+    }
+
+
+def _check_members(archive: ZipArchive) -> None:
+    for name in archive.members:
+        if not name.endswith(_SUFFIX) or "/" in name or "\\" in name:
+            raise refusal(
+                "archive_member", f"The archive holds {quoted(name)}, and may hold only .npy files at its top."
+            )
+    if len(archive.members) > limits.ARRAYS:
+        raise refusal("dataset_names", f"The file holds more than {limits.ARRAYS} arrays.")
+    total = sum(member.size for member in archive.members.values())
+    allowed = limits.INFLATED_TO_UPLOADED_RATIO * file_size(archive.file)
+    allowed = min(max(allowed, limits.INFLATED_BYTES_ALWAYS_ALLOWED), limits.INFLATED_BYTES)
+    if total > allowed:
+        raise refusal(
+            "archive_too_large", f"The arrays unpack to {total} bytes, {allowed} are allowed: save with numpy.savez."
+        )
