@@ -1,0 +1,93 @@
+"""/v1/jobs/{job_id}/events: as a list, or as a stream of server-sent events."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from starlette.concurrency import run_in_threadpool
+
+from app.api.accepting import best_match
+from app.api.context import Context, ContextDependency, caller_with
+from app.api.pagination import Limit
+from app.api.problems import error_responses
+from app.core import jobs
+from app.core.events import Event, events_after
+from app.core.keys import Caller
+from app.core.pages import LARGEST_LIMIT, Page
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+Reader = Annotated[Caller, caller_with("jobs:read")]
+
+POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 10.0
+_BATCH = 500
+
+After = Annotated[int, Query(ge=0, lt=1 << 62, description="An event's id: what came after it is listed.")]
+LastEventId = Annotated[
+    str | None, Header(description="Sent by a client that lost its stream; goes before `after`.", examples=["17"])
+]
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Follow a job",
+    response_model=Page[Event],
+    responses={
+        200: {
+            "description": "Events in the order in which they happened.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **error_responses(404),
+    },
+)
+async def list_events(
+    request: Request,
+    context: ContextDependency,
+    caller: Reader,
+    job_id: str,
+    after: After = 0,
+    limit: Limit = LARGEST_LIMIT,
+    last_event_id: LastEventId = None,
+) -> Page[Event] | Response:
+    """Oldest first. With `Accept: text/event-stream` the answer is a stream that goes on until the job is done and
+    ends with an event `done`; each event has an id, so a client that lost the stream resumes where it was."""
+    await run_in_threadpool(jobs.get, context.database, caller, job_id)
+    accepted = best_match(request, ("application/json", "text/event-stream"))
+    if accepted == "text/event-stream":
+        start = _event_id(last_event_id, after)
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        return EventSourceResponse(_stream(context, caller, job_id, start), headers=headers)
+    events = await run_in_threadpool(_read, context, job_id, after, limit + 1)
+    return Page[Event](data=tuple(events[:limit]), has_more=len(events) > limit)
+
+
+def _event_id(last_event_id: str | None, after: int) -> int:
+    text = last_event_id or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else after
+
+
+def _read(context: Context, job_id: str, after: int, limit: int) -> Sequence[Event]:
+    with context.database.reading() as session:
+        return events_after(session, job_id, after, limit)
+
+
+async def _stream(context: Context, caller: Caller, job_id: str, after: int) -> AsyncIterator[bytes]:
+    last_sent = time.monotonic()
+    while True:
+        job = await run_in_threadpool(jobs.get, context.database, caller, job_id)
+        events = await run_in_threadpool(_read, context, job_id, after, _BATCH)
+        for event in events:
+            yield format_sse_event(event=event.type, data_str=event.model_dump_json(), id=str(event.id))
+            after, last_sent = event.id, time.monotonic()
+        if job.done and len(events) < _BATCH:
+            summary: dict[str, Any] = {"id": job.id, "status": job.status, "url": job.urls.self}
+            yield format_sse_event(event="done", data_str=json.dumps(summary), id=str(after))
+            return
+        if time.monotonic() - last_sent > HEARTBEAT_SECONDS:
+            yield KEEPALIVE_COMMENT
+            last_sent = time.monotonic()
+        await anyio.sleep(POLL_SECONDS)

@@ -1,0 +1,108 @@
+"""Every error is answered as application/problem+json (RFC 9457)."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.api.validation import validation_problem
+from app.core.errors import FieldError, Problem
+from app.core.schemas import Schema
+
+MEDIA_TYPE = "application/problem+json"
+
+_DETAILS = {
+    404: "Nothing is served at this address. The service's addresses are listed at /docs.",
+    405: "This address doesn't answer this method. The header Allow names those that it does; see /docs.",
+}
+
+
+class UnsupportedMediaType(Problem):
+    status, default_code, default_title = 415, "unsupported_media_type", "The body is of a kind not taken here"
+
+
+class ProblemDocument(Schema):
+    """What every error looks like. `code` is stable and made for programs, `detail` for people."""
+
+    type: str = Field(examples=["urn:modelpress:problem:not_found"])
+    title: str = Field(examples=["There is no such thing here"])
+    status: int = Field(examples=[404])
+    detail: str = Field(description="What is wrong, where, and what to do next.")
+    code: str = Field(examples=["not_found"])
+    request_id: str = Field(description="Also in the header X-Request-ID, and in the service's log.")
+    errors: tuple[FieldError, ...] = Field(description="The wrong places of a request, where there are any.")
+
+
+class ProblemResponse(Response):
+    media_type = MEDIA_TYPE
+
+    def __init__(self, problem: Problem, *, request_id: str, status: int | None = None) -> None:
+        self._document = _document(problem, status or problem.status, request_id)
+        headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
+        if problem.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        super().__init__(json.dumps(self._document), status or problem.status, headers)
+
+
+def _document(problem: Problem, status: int, request_id: str) -> dict[str, Any]:
+    return {
+        "type": f"urn:modelpress:problem:{problem.code}",
+        "title": problem.title,
+        "status": status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+        "errors": [error.model_dump() for error in problem.errors],
+    }
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.scope["state"]["request_id"])
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return ProblemResponse(error, request_id=request_id_of(request))
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return ProblemResponse(validation_problem(error.errors(), error.body), request_id=request_id_of(request))
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    """Those that the framework raises itself: an unknown address, a wrong method."""
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    detail = _DETAILS.get(error.status_code, f"{phrase}. See /docs for what this address takes.")
+    problem = Problem(detail, code=phrase.lower().replace(" ", "_"), title=phrase)
+    response = ProblemResponse(problem, request_id=request_id_of(request), status=error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: each of these is a problem document."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+        }
+        for status in _with_common(statuses)
+    }
+
+
+def _with_common(statuses: Sequence[int]) -> list[int]:
+    return sorted({*statuses, 401, 403, 422, 500, 503})

@@ -1,0 +1,24 @@
+"""/version"""
+
+import platform
+from importlib.metadata import version
+from typing import Literal
+
+from fastapi import APIRouter
+
+from app.core.schemas import Schema
+
+VERSION = version("modelpress")
+router = APIRouter(tags=["health"])
+
+
+class Version(Schema):
+    name: Literal["modelpress"] = "modelpress"
+    version: str
+    api: Literal["v1"] = "v1"
+    python: str
+
+
+@router.get("/version", summary="Show the service's version")
+def show_version() -> Version:
+    return Version(version=VERSION, python=platform.python_version())
