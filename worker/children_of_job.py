@@ -1,0 +1,53 @@
+"""The children of one job, one after another, under the job's limits taken together."""
+
+import time
+from dataclasses import replace
+
+from app.core.logs import Logs
+from app.core.tasks import Answer, Message, Progress, Task, Warn
+from worker.children import run_child
+from worker.failures import TimeLimit
+from worker.hold import Hold
+from worker.job_folder import JobFolder
+from worker.limits import Limits
+
+
+class ChildrenOfJob:
+    def __init__(self, hold: Hold, folder: JobFolder, limits: Limits, logs: Logs, *, allow_unsandboxed: bool) -> None:
+        self._hold = hold
+        self._folder = folder
+        self._limits = limits
+        self._logs = logs
+        self._allow_unsandboxed = allow_unsandboxed
+        self._end_of_time = time.monotonic() + limits.seconds
+        self._log_bytes_left = limits.log_bytes
+
+    def run(self, task: Task, fraction: float, share: float) -> Answer:
+        """One child, whose progress moves the job's from `fraction` on by `share`. Raises a `ChildFailure`."""
+
+        def on_message(message: Message) -> None:
+            if isinstance(message, Progress):
+                self._hold.report(fraction + share * message.fraction, message.step, message.message)
+            elif isinstance(message, Warn):
+                self._hold.warn(message.message)
+
+        seconds_left = self._end_of_time - time.monotonic()
+        try:
+            return run_child(
+                self._folder.path,
+                task,
+                replace(self._limits, seconds=max(0.0, seconds_left), log_bytes=self._log_bytes_left),
+                on_message=on_message,
+                on_log=self._keep_log,
+                stop=self._hold.stop,
+                allow_unsandboxed=self._allow_unsandboxed,
+            )
+        except TimeLimit as limit:
+            raise TimeLimit(
+                f"It was ended by the time limit of {self._limits.seconds:g} s for the whole job. Raise the job's "
+                "`limits.seconds`, or ask for less."
+            ) from limit
+
+    def _keep_log(self, data: bytes) -> None:
+        self._log_bytes_left -= len(data)
+        self._logs.append(self._hold.claim.job, data)

@@ -1,0 +1,125 @@
+"""The phases of a job, each in a child of its own.
+
+inspect     one child looks at a model or a data set
+compress    one child loads the upload, applies the recipe and writes files;
+            one child for each file loads it afresh and measures quality and memory;
+            one child runs all files interleaved and measures time;
+            then the reports are made here and everything is published
+"""
+
+from app.core import artifacts, inspections
+from app.core.database import Database
+from app.core.facts import DatasetFacts, ModelInspection
+from app.core.job_options import JobOptions
+from app.core.logs import Logs
+from app.core.queue import Queue
+from app.core.recipes import Step
+from app.core.settings import Settings
+from app.core.storage import Storage
+from app.core.submissions import check
+from app.core.tasks import Compress, Compression, FileMeasurement, InspectDataset, InspectModel, Measure, Time, Timings
+from worker.children_of_job import ChildrenOfJob
+from worker.hold import Hold
+from worker.job_folder import JobFolder, prepared
+from worker.limits import Limits
+
+INSPECTION_MEMORY_MB = 8192
+COMPRESSED, MEASURED, TIMED = 0.5, 0.8, 1.0
+
+
+class JobRunner:
+    def __init__(self, settings: Settings, database: Database, storage: Storage, queue: Queue) -> None:
+        self.storage = storage
+        self._settings = settings
+        self._database = database
+        self._queue = queue
+        self._logs = Logs(settings.logs_dir)
+
+    def run(self, hold: Hold) -> None:
+        """To the job's success; raises a `Problem` or `LeaseLost` where it doesn't come to that."""
+        with prepared(self._settings, self._database, self.storage, hold.claim) as folder:
+            if hold.claim.kind == "inspect":
+                self._inspect(hold, folder)
+            else:
+                self._compress(hold, folder)
+
+    def _inspect(self, hold: Hold, folder: JobFolder) -> None:
+        children = self._children(hold, folder, self._settings.inspect_seconds, INSPECTION_MEMORY_MB)
+        dataset = folder.dataset_file()
+        if hold.claim.model is not None:
+            found = children.run(InspectModel(model=folder.model_file(), dataset=dataset), 0, 1)
+            assert isinstance(found, ModelInspection)
+            inspections.finish_model(self._database, self._queue, hold.claim, found)
+        elif dataset is not None:
+            facts = children.run(InspectDataset(dataset=dataset), 0, 1)
+            assert isinstance(facts, DatasetFacts)
+            inspections.finish_dataset(self._database, self._queue, hold.claim, facts)
+
+    def _compress(self, hold: Hold, folder: JobFolder) -> None:
+        options = options_of(hold)
+        steps = resolved_steps(options, folder)
+        children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
+        compression = compress(children, folder, options, steps)
+        measurements = measure(children, folder, options, compression)
+        timings = run_timed(children, folder, options, compression)
+        hold.report(TIMED, None, "Writing the report")
+        made = finished(folder, hold, options, steps, compression, measurements, timings)
+        artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
+
+    def _children(self, hold: Hold, folder: JobFolder, seconds: float, memory_mb: int) -> ChildrenOfJob:
+        limits = Limits(
+            seconds=min(seconds, self._settings.max_seconds),
+            memory_mb=min(memory_mb, self._settings.max_memory_mb),
+            disk_mb=self._settings.disk_mb,
+            log_bytes=self._settings.log_bytes,
+        )
+        return ChildrenOfJob(hold, folder, limits, self._logs, allow_unsandboxed=self._settings.allow_unsandboxed)
+
+
+def options_of(hold: Hold) -> JobOptions:
+    request = {name: value for name, value in hold.claim.request.items() if name not in {"model", "dataset"}}
+    return JobOptions.model_validate(request)
+
+
+def resolved_steps(options: JobOptions, folder: JobFolder) -> tuple[Step, ...]:
+    """Checked again: the job may have been accepted before its model was inspected."""
+    folder.model_file()
+    assert folder.model is not None
+    check(options, folder.model, folder.dataset)
+    facts = ModelInspection.model_validate(folder.model.inspection).facts
+    return options.recipe.resolved(facts, has_data=folder.dataset is not None)
+
+
+def compress(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Compression:
+    task = Compress(
+        model=folder.model_file(),
+        dataset=folder.dataset_file(),
+        steps=steps,
+        outputs=options.outputs,
+        seed=options.seed,
+    )
+    answer = children.run(task, 0, COMPRESSED)
+    assert isinstance(answer, Compression)
+    return answer
+
+
+def measure(
+    children: ChildrenOfJob, folder: JobFolder, options: JobOptions, compression: Compression
+) -> dict[str, FileMeasurement]:
+    """Each file in a fresh process; the upload first, since the others are compared with its answers."""
+    files = sorted(compression.files, key=lambda file: file.role != "upload")
+    share = (MEASURED - COMPRESSED) / len(files)
+    measurements = {}
+    for number, file in enumerate(files):
+        task = Measure(model=folder.model_file(), dataset=folder.dataset_file(), file=file, seed=options.seed)
+        answer = children.run(task, COMPRESSED + number * share, share)
+        assert isinstance(answer, FileMeasurement)
+        measurements[file.name] = answer
+    return measurements
+
+
+def run_timed(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, compression: Compression) -> Timings:
+    task = Time(model=folder.model_file(), files=compression.files, measure=options.measure, seed=options.seed)
+    answer = children.run(task, MEASURED, TIMED - MEASURED)
+    assert isinstance(answer, Timings)
+    return answer
