@@ -29,7 +29,7 @@ class Recipe(Schema):
         if self.steps is not None:
             return self.steps
         assert self.preset is not None
-        available = [t.technique for t in facts.techniques if t.available]
+        available = [name for name, step in TECHNIQUES.items() if step.unavailable_because(facts) is None]
         return PRESETS[self.preset].steps(available, has_data=has_data)
 
 
