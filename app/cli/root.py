@@ -1,0 +1,58 @@
+"""Puts the commands together and tells problems in plain words."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli import compress, datasets, jobs, keys, models, service
+from app.cli.connection import Connection
+
+application = typer.Typer(
+    help="Makes trained PyTorch models smaller and faster on a CPU.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+application.command()(service.serve)
+application.command()(service.api)
+application.command()(service.worker)
+application.command()(service.migrate)
+application.command()(compress.compress)
+application.add_typer(models.group, name="models")
+application.add_typer(datasets.group, name="datasets")
+application.add_typer(jobs.group, name="jobs")
+application.add_typer(keys.group, name="keys")
+
+
+@application.callback()
+def options(
+    context: typer.Context,
+    url: Annotated[
+        str, typer.Option(envvar="MODELPRESS_URL", help="Where the service answers.")
+    ] = "http://127.0.0.1:8000",
+    key: Annotated[
+        str | None, typer.Option(envvar="MODELPRESS_KEY", help="A key (mp_…), where the service asks for one.")
+    ] = None,
+) -> None:
+    context.obj = Connection(url=url, key=key)
+
+
+def main() -> None:
+    try:
+        application()
+    except Exception as error:
+        told = _told_plainly(error)
+        if told is None:
+            raise
+        typer.secho(told, fg="red", err=True)
+        sys.exit(1)
+
+
+def _told_plainly(error: Exception) -> str | None:
+    from app.client import ClientProblem
+    from app.core.errors import Problem
+
+    if isinstance(error, Problem | ClientProblem):
+        return f"{error.title}.{os.linesep}{error.detail}"
+    return None

@@ -1,0 +1,250 @@
+"""A typed client of the HTTP API.
+
+    with Client("http://127.0.0.1:8000") as client:
+        model = client.upload_model(Path("network.pt"))
+        job = client.submit({"model": model.id, "recipe": {"preset": "fast"}})
+        client.download(client.wait(job.id).id, "model.onnx", Path("out"))
+
+Answers are the schemas of `app.core`; a field that a newer service adds is ignored.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import httpx2
+from pydantic import BaseModel, TypeAdapter
+
+from app.core.architectures import Architecture
+from app.core.artifacts import Artifact
+from app.core.datasets import Dataset
+from app.core.events import Event
+from app.core.job_options import JobRequest
+from app.core.jobs import Job
+from app.core.models import Model
+from app.core.pages import Page
+
+Item = TypeVar("Item", bound=BaseModel)
+Noun = Literal["models", "datasets", "jobs"]
+ReportFormat = Literal["text/html", "text/markdown", "application/json"]
+
+CONNECTION_TRIES = 5
+POLL_SECONDS = 0.25
+TIMEOUT = httpx2.Timeout(30, read=600, write=600)  # an upload is answered when it was hashed and checked
+
+
+class ClientProblem(Exception):
+    """The service refused, or could not be reached. `status` is 0 where there was no answer at all."""
+
+    def __init__(self, title: str, detail: str, *, code: str, status: int = 0) -> None:
+        super().__init__(f"{title}. {detail}")
+        self.title = title
+        self.detail = detail
+        self.code = code
+        self.status = status
+
+
+class Client:
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        transport = httpx2.HTTPTransport(retries=CONNECTION_TRIES)
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._http.close()
+
+    def upload_model(
+        self,
+        file: Path,
+        *,
+        name: str | None = None,
+        architecture: Mapping[str, Any] | None = None,
+        inputs: list[dict[str, Any]] | None = None,
+    ) -> Model:
+        fields = {"name": name, "architecture": _as_json(architecture), "inputs": _as_json(inputs)}
+        return _model(self._upload("models", {"file": file}, fields))
+
+    def upload_dataset(self, file: Path, *, name: str | None = None) -> Dataset:
+        return _parse(Dataset, self._upload("datasets", {"file": file}, {"name": name}))
+
+    def submit(self, request: JobRequest | Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        body = request.model_dump(mode="json", exclude_none=True) if isinstance(request, JobRequest) else dict(request)
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return _parse(Job, self._send("POST", "/v1/jobs", json=body, headers=headers))
+
+    def submit_files(
+        self,
+        file: Path,
+        job: Mapping[str, Any],
+        *,
+        dataset_file: Path | None = None,
+        architecture: Mapping[str, Any] | None = None,
+        inputs: list[dict[str, Any]] | None = None,
+    ) -> Job:
+        """Model, data and job in one call. `job` names neither model nor data set."""
+        files = {"file": file, **({"dataset_file": dataset_file} if dataset_file else {})}
+        fields = {"job": _as_json(job), "architecture": _as_json(architecture), "inputs": _as_json(inputs)}
+        return _parse(Job, self._upload("jobs", files, fields))
+
+    def models(self, limit: int = 20) -> tuple[Model, ...]:
+        page = json.loads(self._send("GET", "/v1/models", params={"limit": limit}).text)
+        return tuple(_model_of(item) for item in page["data"])
+
+    def datasets(self, limit: int = 20) -> tuple[Dataset, ...]:
+        return _parse(Page[Dataset], self._send("GET", "/v1/datasets", params={"limit": limit})).data
+
+    def jobs(self, limit: int = 20) -> tuple[Job, ...]:
+        return _parse(Page[Job], self._send("GET", "/v1/jobs", params={"limit": limit})).data
+
+    def model(self, model_id: str) -> Model:
+        return _model(self._send("GET", f"/v1/models/{model_id}"))
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        return _parse(Dataset, self._send("GET", f"/v1/datasets/{dataset_id}"))
+
+    def job(self, job_id: str) -> Job:
+        return _parse(Job, self._send("GET", f"/v1/jobs/{job_id}"))
+
+    def delete(self, noun: Noun, item_id: str) -> None:
+        self._send("DELETE", f"/v1/{noun}/{item_id}")
+
+    def cancel(self, job_id: str) -> Job:
+        return _parse(Job, self._send("POST", f"/v1/jobs/{job_id}/cancel"))
+
+    def wait(self, job_id: str, seconds: float | None = None) -> Job:
+        """The job once it is done, however it ended."""
+        return _poll(lambda: self.job(job_id), lambda job: job.done, seconds)
+
+    def wait_for_model(self, model_id: str, seconds: float | None = None) -> Model:
+        """The model once it was inspected: `ready` or `rejected`."""
+        return _poll(lambda: self.model(model_id), lambda model: model.status != "inspecting", seconds)
+
+    def wait_for_dataset(self, dataset_id: str, seconds: float | None = None) -> Dataset:
+        """The data set once it was inspected: `ready` or `rejected`."""
+        return _poll(lambda: self.dataset(dataset_id), lambda dataset: dataset.status != "inspecting", seconds)
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
+        """What happens to a job, as it happens, until it is done. Goes on where it was after a lost connection."""
+        losses = 0
+        while losses < CONNECTION_TRIES:
+            try:
+                for event in self._stream_events(job_id, after):
+                    losses, after = 0, event.id
+                    yield event
+            except httpx2.TransportError:
+                losses += 1
+                time.sleep(losses * POLL_SECONDS)
+            else:
+                return
+        raise _unreachable(str(self._http.base_url))
+
+    def artifacts(self, job_id: str) -> tuple[Artifact, ...]:
+        answer = self._send("GET", f"/v1/jobs/{job_id}/artifacts")
+        return _parse(Page[Artifact], answer).data
+
+    def download(self, job_id: str, name: str, folder: Path) -> Path:
+        """The path of the file in `folder`, whose content was compared with its SHA-256."""
+        folder.mkdir(parents=True, exist_ok=True)
+        target, partial = folder / name, folder / f".{name}.part"
+        digest = hashlib.sha256()
+        with (
+            self._answering(),
+            self._http.stream("GET", f"/v1/jobs/{job_id}/artifacts/{name}") as answer,
+            partial.open("wb") as file,
+        ):
+            _refuse_problems(answer)
+            for chunk in answer.iter_bytes():
+                digest.update(chunk)
+                file.write(chunk)
+        if answer.headers.get("ETag") != f'"sha256-{digest.hexdigest()}"':
+            partial.unlink()
+            raise ClientProblem("The download is damaged", f"{name} is not what was sent. Try again.", code="damaged")
+        return partial.replace(target)
+
+    def report(self, job_id: str, media_type: ReportFormat = "text/markdown") -> str:
+        return self._send("GET", f"/v1/jobs/{job_id}/report", headers={"Accept": media_type}).text
+
+    def logs(self, job_id: str) -> str:
+        return self._send("GET", f"/v1/jobs/{job_id}/logs").text
+
+    def _upload(self, noun: Noun, files: Mapping[str, Path], fields: Mapping[str, str | None]) -> httpx2.Response:
+        given = {name: value for name, value in fields.items() if value is not None}
+        with ExitStack() as opened:
+            parts = {name: (path.name, opened.enter_context(path.open("rb"))) for name, path in files.items()}
+            return self._send("POST", f"/v1/{noun}", data=given, files=parts)
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx2.Response:
+        with self._answering():
+            answer = self._http.request(method, path, **request)
+            _refuse_problems(answer)
+            return answer
+
+    def _stream_events(self, job_id: str, after: int) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+            _refuse_problems(answer)
+            for message in httpx2.EventSource(answer):
+                if message.event == "done":
+                    return
+                yield Event.model_validate_json(message.data, extra="ignore")
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx2.TransportError as error:
+            raise _unreachable(str(self._http.base_url)) from error
+
+
+def _refuse_problems(answer: httpx2.Response) -> None:
+    if answer.is_success:
+        return
+    answer.read()
+    try:
+        problem = answer.json()
+        title, detail, code = problem["title"], problem["detail"], problem["code"]
+    except (ValueError, KeyError, TypeError):
+        title, code = f"The answer was {answer.status_code}", "no_problem_details"
+        detail = "It is none of modelpress's own: look at the address and at what stands in front of the service."
+    raise ClientProblem(title, detail, code=code, status=answer.status_code)
+
+
+def _unreachable(url: str) -> ClientProblem:
+    detail = f"Nothing answers at {url}. Start it with `modelpress serve`, or give another address with --url."
+    return ClientProblem("The service can't be reached", detail, code="unreachable")
+
+
+def _poll(ask: Callable[[], Item], is_over: Callable[[Item], bool], seconds: float | None) -> Item:
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while not is_over(item := ask()):
+        if deadline is not None and time.monotonic() > deadline:
+            raise ClientProblem("It took too long", f"It was not over after {seconds} seconds.", code="timeout")
+        time.sleep(POLL_SECONDS)
+    return item
+
+
+def _parse(schema: type[Item], answer: httpx2.Response) -> Item:
+    return schema.model_validate_json(answer.text, extra="ignore")
+
+
+def _model(answer: httpx2.Response) -> Model:
+    return _model_of(answer.json())
+
+
+def _model_of(item: dict[str, Any]) -> Model:
+    """A layer's arguments are fields that its schema doesn't know, so the architecture is read by itself."""
+    architecture = TypeAdapter(Architecture | None).validate_python(item["architecture"])
+    return Model.model_validate(item, extra="ignore").model_copy(update={"architecture": architecture})
+
+
+def _as_json(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
