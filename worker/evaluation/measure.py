@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from app.core.inputs import InputSpec
-from app.core.tasks import FileMeasurement, Measure, WrittenFile
+from app.core.tasks import FileMeasurement, Measure, Progress, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.answers import Array
 from worker.evaluation.examples import examples_for
@@ -18,14 +18,14 @@ from worker.inputs import random_inputs
 UPLOAD_ANSWERS = Path("outputs", "upload-answers.npz")
 
 
-def measure(task: Measure, folder: Path, report: Callable[[float, str], None]) -> FileMeasurement:
+def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> FileMeasurement:
     """Loads the file, compares it with its probe, and judges its answers on the test examples.
 
     The file of role `upload` must be measured first: it leaves its answers in `outputs/upload-answers.npz`, and the
     other files are compared with them.
     """
     file = task.file
-    report(0.0, f"Loading {file.name} afresh")
+    report(Progress(fraction=0, message=f"Loading {file.name} afresh"))
     inputs = task.model.inputs
     assert inputs is not None
     runtime, peak_memory_mb = _load_and_run_once(task, folder, inputs)
@@ -34,7 +34,7 @@ def measure(task: Measure, folder: Path, report: Callable[[float, str], None]) -
     answers = answer_all(
         lambda batch: verification.run(file, runtime, batch),
         examples,
-        lambda done: report(done, f"Answering {examples.count} test examples with {file.name}"),
+        lambda done: report(Progress(fraction=done, message=f"{file.name} answers {examples.count} test examples")),
     )
     reference = _upload_answers(file, answers, folder)
     return FileMeasurement(
@@ -51,7 +51,7 @@ def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec])
     this process's resident memory.
 
     The runtimes' own libraries are loaded before, so they don't count; those of their pages that only this file's
-    kernels touch do. The kernel's own counter is read because a sandboxed process can't read /proc.
+    kernels touch do.
     """
     one_example = random_inputs(inputs, 1, task.seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

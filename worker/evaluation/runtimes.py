@@ -11,6 +11,7 @@ from torch import Tensor
 
 from app.core.inputs import InputSpec
 from app.core.tasks import WrittenFile
+from worker.exporting.load_network import load_network
 from worker.network import tensors_in
 
 Array = np.ndarray[Any, Any]
@@ -72,4 +73,7 @@ def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], t
     path = folder / file.path
     if file.format == "onnx":
         return OnnxRuntime(path, inputs, threads)
+    if file.format == "state_dict":
+        description = next(companion for companion in file.companions if companion.endswith(".json"))
+        return TorchRuntime(load_network(folder / description, path), threads)
     return TorchRuntime(torch.jit.load(path, map_location="cpu"), threads)  # type: ignore[no-untyped-call]

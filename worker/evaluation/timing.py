@@ -20,7 +20,7 @@ import torch
 from app.core.inputs import InputSpec
 from app.core.intervals import percentile_95
 from app.core.measurements import Latency
-from app.core.tasks import Time, Timings, WrittenFile
+from app.core.tasks import Progress, Time, Timings, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.environment import environment
 from worker.evaluation.runtimes import Runtime
@@ -54,7 +54,7 @@ class Subject:
         return (perf_counter_ns() - started) / self.calls_in_a_sample / 1e6
 
 
-def time_files(task: Time, folder: Path, report: Callable[[float, str], None]) -> Timings:
+def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> Timings:
     """Times all files at each batch size.
 
     Without `measure.repeats` the number of rounds follows from a budget of about six seconds, but is 30 at least
@@ -66,7 +66,7 @@ def time_files(task: Time, folder: Path, report: Callable[[float, str], None]) -
     runtimes = {file.name: verification.load(file, folder, inputs, threads) for file in task.files}
     latencies: dict[str, list[Latency]] = {name: [] for name in runtimes}
     for position, size in enumerate(sizes):
-        report(position / len(sizes), f"Timing {len(runtimes)} files at batch size {size}")
+        report(Progress(fraction=position / len(sizes), message=f"Timing {len(runtimes)} files, batch size {size}"))
         subjects = [_warmed_up(file, runtimes[file.name], inputs, size, task.seed) for file in task.files]
         rounds = task.measure.repeats or _affordable_rounds(subjects, SECONDS_FOR_ALL / len(sizes))
         for name, samples in _interleaved(subjects, rounds, random.Random(task.seed + size)).items():  # noqa: S311

@@ -12,7 +12,7 @@ from worker.evaluation.measure import measure
 
 def measured(job: JobFolder, file: WrittenFile, dataset: DatasetFile | None = None) -> FileMeasurement:
     task = Measure(model=job.model, dataset=dataset, file=file, seed=3)
-    return measure(task, job.path, lambda fraction, message: None)
+    return measure(task, job.path, lambda progress: None)
 
 
 def labelled_data(job: JobFolder, wrong: int = 0, count: int = 100) -> DatasetFile:

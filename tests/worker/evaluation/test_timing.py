@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 def timed(job: JobFolder, **measure: object) -> Timings:
     files = (job.upload(), job.onnx("model.onnx"))
     task = Time(model=job.model, files=files, measure=MeasureOptions.model_validate(measure), seed=0)
-    return time_files(task, job.path, lambda fraction, message: None)
+    return time_files(task, job.path, lambda progress: None)
 
 
 def test_every_file_has_one_sample_a_round_for_each_batch_size(job: JobFolder) -> None:
@@ -51,7 +51,7 @@ def test_a_file_timed_against_itself_is_no_faster(job: JobFolder) -> None:
     held = 0
     for seed in range(3):
         task = Time(model=model, files=files, measure=MeasureOptions(repeats=200), seed=seed)
-        latencies = time_files(task, job.path, lambda fraction, message: None).latencies
+        latencies = time_files(task, job.path, lambda progress: None).latencies
         low, high = ratio_of_medians_ci95(latencies["first"][0].samples, latencies["second"][0].samples, seed)
         held += low <= 1.0 <= high
     assert held >= 2

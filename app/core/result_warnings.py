@@ -1,0 +1,78 @@
+"""What a reader of a result must know before believing it, in plain words."""
+
+from collections.abc import Iterator
+
+from app.core import figures
+from app.core.measurements import Comparison, Latency, Measurement, Quality, Speedup
+
+FEW_EXAMPLES = 500
+NOTABLE_ZEROS = 0.01
+NOTABLE_SPEEDUP = 1.05
+
+
+def warnings_about(
+    baseline: Measurement, compressed: Measurement, comparison: Comparison, *, quantized: bool
+) -> Iterator[str]:
+    if compressed.quality is not None:
+        yield from _about_quality(compressed.quality, comparison)
+    yield from _about_zeros(baseline, compressed)
+    if comparison.speedup is not None:
+        yield from _about_speed(comparison.speedup, quantized)
+
+
+def slower_quantized(name: str, latency: Latency, float_name: str, float_latency: Latency) -> str:
+    time, float_time = figures.milliseconds(latency.median), figures.milliseconds(float_latency.median)
+    return (
+        f"int8 is slower than float32 for this network on this CPU: {name} takes {time} for a call, {float_name} "
+        f"{float_time}. The faster file is delivered beside it: take {name} for its size, {float_name} for its speed."
+    )
+
+
+def _about_quality(quality: Quality, comparison: Comparison) -> Iterator[str]:
+    if quality.synthetic:
+        yield (
+            f"There was no data set, so quality is agreement with the upload on {quality.examples} random inputs. Real "
+            "inputs can give a different figure: add a data set to know."
+        )
+        return
+    if quality.examples < FEW_EXAMPLES:
+        yield (
+            f"Only {quality.examples} test examples: small changes of quality can't be seen with so few. "
+            "A thousand or more would show them."
+        )
+    interval, change = comparison.quality_change_ci95, comparison.quality_change
+    if interval and change and interval[0] <= 0 <= interval[1]:
+        yield (
+            f"The change of {figures.change(quality.metric, change)} can't be told from no change on "
+            f"{quality.examples:,} test examples (95 % interval {figures.change_interval(quality.metric, interval)})."
+        )
+
+
+def _about_zeros(baseline: Measurement, compressed: Measurement) -> Iterator[str]:
+    zeros = 1 - compressed.nonzero_parameters / max(1, compressed.parameters)
+    zeros_before = 1 - baseline.nonzero_parameters / max(1, baseline.parameters)
+    if zeros - zeros_before > NOTABLE_ZEROS:
+        yield (
+            f"{figures.percent(zeros, 0)} of the weights are zero. Zeros are stored and multiplied like other values: "
+            "they make neither the file smaller nor a call faster, but the file packs better (zip, gzip, zstd)."
+        )
+
+
+def _about_speed(speedup: Speedup, quantized: bool) -> Iterator[str]:
+    low, high = speedup.ci95
+    if low <= 1 <= high:
+        yield (
+            f"The difference in speed can't be told from none (95 % interval {figures.ratio(low)} to "
+            f"{figures.ratio(high)})."
+        )
+    elif speedup.median > NOTABLE_SPEEDUP and speedup.runtime_only > speedup.compression_only:
+        yield (
+            "Most of the speed-up comes from the runtime: even uncompressed, the network is "
+            f"{figures.ratio(speedup.runtime_only)} as fast there as in torch. Compression gives another "
+            f"{figures.ratio(speedup.compression_only)}."
+        )
+    if quantized and speedup.compression_only < 1 / NOTABLE_SPEEDUP:
+        yield (
+            "In the same runtime the compressed file is slower than the uncompressed network "
+            f"({figures.ratio(speedup.compression_only)}): take it for its size, not for its speed."
+        )

@@ -1,0 +1,193 @@
+"""Measurements of single files -> a job's result: which file is best, and what was gained against the upload."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.core.errors import Problem
+from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
+from app.core.job_options import Goal
+from app.core.measurements import ArtifactResult, Comparison, Latency, Measurement, Result, Speedup, StepResult
+from app.core.result_warnings import slower_quantized, warnings_about
+from app.core.schemas import Schema
+from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
+
+
+class StoredFile(Schema):
+    """A file as it lies in the job's folder."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """A written file with all that was found out about it; its size counts the companions that it needs."""
+
+    file: WrittenFile
+    stored: StoredFile
+    found: FileMeasurement
+    measurement: Measurement
+
+    @property
+    def latency(self) -> Latency:
+        """At the first batch size asked for, by which files are compared."""
+        return self.measurement.latency_ms[0]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`faster_siblings` are float32 files worth delivering beside a quantized best one."""
+
+    best: MeasuredFile
+    faster_siblings: tuple[MeasuredFile, ...]
+    delivered: tuple[MeasuredFile, ...]
+
+
+def assemble(
+    compression: Compression,
+    measurements: Mapping[str, FileMeasurement],
+    timings: Timings,
+    stored: Mapping[str, StoredFile],
+    *,
+    minimize: Goal,
+    seed: int,
+) -> Result:
+    """`measurements` by file name; `stored` by path relative to the job's folder, companions and the upload too, whose
+    entry is of the file as it was uploaded.
+
+    Only the files named in the result's `artifacts`, with their companions, are to be delivered.
+    """
+    files = [_measured(file, measurements[file.name], timings, stored) for file in compression.files]
+    upload = next(each for each in files if each.file.role == "upload")
+    choice = _choose([each for each in files if each.file.role == "artifact"], minimize, seed)
+    best = choice.best
+    comparison = _compared(upload, _uncompressed(files, upload, best, compression), best, seed)
+    return Result(
+        baseline=upload.measurement,
+        compressed=best.measurement,
+        steps=_steps(compression, files, best),
+        best=best.file.name,
+        comparison=comparison,
+        artifacts=tuple(_artifact(each) for each in choice.delivered),
+        environment=timings.environment,
+        warnings=_warnings(compression, timings, files, choice)
+        + tuple(warnings_about(upload.measurement, best.measurement, comparison, quantized=best.file.quantized)),
+    )
+
+
+def _measured(
+    file: WrittenFile, found: FileMeasurement, timings: Timings, stored: Mapping[str, StoredFile]
+) -> MeasuredFile:
+    measurement = Measurement(
+        size_bytes=sum(stored[path].size_bytes for path in (file.path, *file.companions)),
+        parameters=file.parameters,
+        nonzero_parameters=file.nonzero_parameters if found.nonzero_parameters is None else found.nonzero_parameters,
+        macs=file.macs,
+        latency_ms=timings.latencies[file.name],
+        peak_memory_mb=found.peak_memory_mb,
+        quality=found.quality,
+    )
+    return MeasuredFile(file, stored[file.path], found, measurement)
+
+
+def _is_float_sibling(each: MeasuredFile, artifacts: Sequence[MeasuredFile]) -> bool:
+    """Written beside a quantized file of the same format, without its last steps."""
+    return not each.file.quantized and any(
+        other.file.quantized and other.file.format == each.file.format for other in artifacts
+    )
+
+
+def _choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int) -> Choice:
+    siblings = [each for each in artifacts if _is_float_sibling(each, artifacts)]
+    best = _best([each for each in artifacts if each not in siblings], minimize)
+    faster = tuple(each for each in siblings if _is_faster(each, best, seed))
+    return Choice(best, faster, tuple(each for each in artifacts if each not in siblings or each in faster))
+
+
+def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:
+    if minimize == "size":
+        return min(candidates, key=lambda each: each.measurement.size_bytes)
+    return min(candidates, key=lambda each: each.latency.median)
+
+
+def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
+    """By more than noise: the whole interval of the ratio is above 1."""
+    return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > 1
+
+
+def _uncompressed(
+    files: Sequence[MeasuredFile], upload: MeasuredFile, best: MeasuredFile, compression: Compression
+) -> MeasuredFile:
+    """The network before any step, in the best file's runtime; in torch that is the upload itself."""
+    if not compression.steps:
+        return best
+    return next(
+        (each for each in files if each.file.role == "uncompressed" and each.file.format == best.file.format), upload
+    )
+
+
+def _compared(upload: MeasuredFile, uncompressed: MeasuredFile, best: MeasuredFile, seed: int) -> Comparison:
+    before, after = upload.measurement, best.measurement
+    return Comparison(
+        size_ratio=before.size_bytes / after.size_bytes,
+        parameter_ratio=before.parameters / after.parameters if after.parameters else 1.0,
+        macs_ratio=before.macs / after.macs if before.macs and after.macs else None,
+        speedup=_speedup(upload.latency, uncompressed.latency, best.latency, seed),
+        quality_change=after.quality.value - before.quality.value if after.quality and before.quality else None,
+        quality_change_ci95=best.found.quality_change_ci95,
+    )
+
+
+def _speedup(upload: Latency, uncompressed: Latency, best: Latency, seed: int) -> Speedup:
+    runtime_only = ratio_of_medians(upload.samples, uncompressed.samples)
+    compression_only = ratio_of_medians(uncompressed.samples, best.samples)
+    return Speedup(
+        median=runtime_only * compression_only,
+        ci95=ratio_of_medians_ci95(upload.samples, best.samples, seed),
+        runtime_only=runtime_only,
+        compression_only=compression_only,
+    )
+
+
+def _steps(compression: Compression, files: Sequence[MeasuredFile], best: MeasuredFile) -> tuple[StepResult, ...]:
+    return tuple(
+        StepResult(
+            technique=step.technique,
+            seconds=step.seconds,
+            after=_after(position, len(compression.steps), files, best).measurement,
+        )
+        for position, step in enumerate(compression.steps)
+    )
+
+
+def _after(position: int, steps: int, files: Sequence[MeasuredFile], best: MeasuredFile) -> MeasuredFile:
+    """The file written after a step; after the last one the best artifact, which carries the whole recipe."""
+    if position == steps - 1:
+        return best
+    for each in files:
+        if each.file.role == "step" and each.file.step == position:
+            return each
+    raise Problem(f"No file was measured after step {position}. Report this with the job's log.", step=position)
+
+
+def _artifact(each: MeasuredFile) -> ArtifactResult:
+    return ArtifactResult(
+        name=each.file.name,
+        format=each.file.format,
+        size_bytes=each.stored.size_bytes,
+        sha256=each.stored.sha256,
+        measured=each.measurement,
+        verified=each.found.verified,
+    )
+
+
+def _warnings(
+    compression: Compression, timings: Timings, files: Sequence[MeasuredFile], choice: Choice
+) -> tuple[str, ...]:
+    """Those of the children, each once, and those about the choice of files."""
+    best = choice.best
+    told = (*compression.warnings, *timings.warnings, *(text for each in files for text in each.found.warnings))
+    slower = (
+        slower_quantized(best.file.name, best.latency, each.file.name, each.latency) for each in choice.faster_siblings
+    )
+    return (*dict.fromkeys(told), *slower)

@@ -1,0 +1,100 @@
+"""Measurements of a job as its children would report them, with figures that a test chooses."""
+
+import random
+
+from app.core.job_options import Goal
+from app.core.measurements import Environment, Latency, OutputFormat, Quality, Result, Verification
+from app.core.results import StoredFile, assemble
+from app.core.tasks import Compression, FileMeasurement, Role, StepTiming, Timings, WrittenFile
+
+ENVIRONMENT = Environment(cpu="A CPU", isa=("avx2",), threads=1, versions={"torch": "2.13.0"})
+
+
+def quality(value: float, *, examples: int = 1000, synthetic: bool = False) -> Quality:
+    return Quality(
+        metric="agreement" if synthetic else "accuracy",
+        value=value,
+        examples=examples,
+        labelled=not synthetic,
+        synthetic=synthetic,
+        agreement=value,
+        cosine=0.999,
+        kl_divergence=0.001,
+    )
+
+
+class MeasuredJob:
+    """Files are added one by one; latencies are milliseconds with 5 % of noise."""
+
+    def __init__(self, *techniques: str) -> None:
+        self.files: list[WrittenFile] = []
+        self.found: dict[str, FileMeasurement] = {}
+        self.latencies: dict[str, tuple[Latency, ...]] = {}
+        self.stored: dict[str, StoredFile] = {}
+        self.steps = tuple(StepTiming(technique=name, seconds=1.5) for name in techniques)
+
+    def add(
+        self,
+        name: str,
+        role: Role,
+        *,
+        milliseconds: float,
+        size_bytes: int,
+        format: OutputFormat = "onnx",
+        step: int | None = None,
+        quantized: bool = False,
+        companions: tuple[str, ...] = (),
+        nonzero_parameters: int = 1000,
+        judged: Quality | None = None,
+        change_ci95: tuple[float, float] | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> "MeasuredJob":
+        path = f"outputs/{name}"
+        self.files.append(
+            WrittenFile(
+                name=name,
+                path=path,
+                companions=companions,
+                format=format,
+                role=role,
+                step=step,
+                quantized=quantized,
+                parameters=1000,
+                nonzero_parameters=nonzero_parameters,
+                macs=5000,
+            )
+        )
+        self.found[name] = FileMeasurement(
+            name=name,
+            verified=Verification(loaded=True, max_difference=0.0, cosine=1.0),
+            quality=judged or quality(0.98),
+            quality_change_ci95=change_ci95,
+            peak_memory_mb=12.5,
+            warnings=warnings,
+        )
+        self.latencies[name] = (_latency(milliseconds, seed=len(self.files)),)
+        self.stored[path] = StoredFile(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
+        return self
+
+    def result(self, minimize: Goal = "latency") -> Result:
+        compression = Compression(files=tuple(self.files), steps=self.steps)
+        timings = Timings(latencies=self.latencies, environment=ENVIRONMENT)
+        return assemble(compression, self.found, timings, self.stored, minimize=minimize, seed=0)
+
+
+def _latency(median: float, seed: int) -> Latency:
+    generator = random.Random(seed)
+    samples = tuple(median * generator.uniform(0.95, 1.05) for _ in range(101))
+    ordered = sorted(samples)
+    return Latency(batch_size=1, threads=1, median=ordered[50], p95=ordered[95], samples=samples)
+
+
+def int8_job(*, int8_milliseconds: float = 0.5, float_milliseconds: float = 1.0) -> MeasuredJob:
+    """A network of 4 MB and 2 ms in torch, written as int8 ONNX of 1 MB with its float32 sibling."""
+    return (
+        MeasuredJob("static_quantization")
+        .add("upload", "upload", milliseconds=2.0, size_bytes=4_000_000, format="torchscript")
+        .add("uncompressed.onnx", "uncompressed", milliseconds=float_milliseconds, size_bytes=4_000_000)
+        .add("model.onnx", "artifact", milliseconds=int8_milliseconds, size_bytes=1_000_000, quantized=True, step=0)
+        .add("model.float32.onnx", "artifact", milliseconds=float_milliseconds, size_bytes=4_000_000)
+    )

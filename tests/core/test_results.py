@@ -1,0 +1,117 @@
+"""What a job claims follows from the files it measured, and from nothing else."""
+
+import pytest
+
+from tests.core.measured_files import MeasuredJob, int8_job, quality
+
+
+def test_gain_is_split_between_runtime_and_compression() -> None:
+    comparison = int8_job().result().comparison
+    assert comparison.speedup is not None
+    speedup = comparison.speedup
+    assert speedup.median == speedup.runtime_only * speedup.compression_only
+    assert speedup.median == pytest.approx(4.0, rel=0.05)
+    assert speedup.runtime_only == pytest.approx(2.0, rel=0.05)
+    assert speedup.ci95[0] < speedup.median < speedup.ci95[1]
+    assert (comparison.size_ratio, comparison.parameter_ratio, comparison.macs_ratio) == (4.0, 1.0, 1.0)
+
+
+def test_float_sibling_that_is_not_faster_is_dropped() -> None:
+    result = int8_job().result()
+    assert [artifact.name for artifact in result.artifacts] == ["model.onnx"]
+    assert result.best == "model.onnx"
+
+
+def test_float_sibling_that_is_faster_is_delivered_and_said_to_be() -> None:
+    result = int8_job(int8_milliseconds=1.4).result()
+    assert [artifact.name for artifact in result.artifacts] == ["model.onnx", "model.float32.onnx"]
+    assert result.best == "model.onnx"
+    assert any("int8 is slower than float32" in warning for warning in result.warnings)
+
+
+def test_float_sibling_that_is_faster_by_chance_only_is_dropped() -> None:
+    result = int8_job(int8_milliseconds=1.001).result()
+    assert [artifact.name for artifact in result.artifacts] == ["model.onnx"]
+
+
+def two_formats() -> MeasuredJob:
+    job = MeasuredJob("magnitude_pruning").add(
+        "upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript"
+    )
+    job.add("model.onnx", "artifact", milliseconds=1, size_bytes=3000)
+    return job.add("model.torchscript.pt", "artifact", milliseconds=1.5, size_bytes=2000, format="torchscript")
+
+
+def test_best_is_the_fastest_or_the_smallest_as_asked() -> None:
+    assert two_formats().result("latency").best == "model.onnx"
+    assert two_formats().result("size").best == "model.torchscript.pt"
+
+
+def test_in_torch_the_upload_is_the_uncompressed_network() -> None:
+    speedup = two_formats().result("size").comparison.speedup
+    assert speedup is not None
+    assert speedup.runtime_only == 1.0
+
+
+def test_without_steps_all_gain_is_the_runtimes() -> None:
+    job = MeasuredJob().add("upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript")
+    speedup = job.add("model.onnx", "artifact", milliseconds=1, size_bytes=3000).result().comparison.speedup
+    assert speedup is not None
+    assert speedup.compression_only == 1.0
+    assert speedup.runtime_only == speedup.median
+
+
+def test_size_counts_the_files_that_a_file_needs() -> None:
+    job = MeasuredJob().add("upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript")
+    job.add("network.json", "step", milliseconds=1, size_bytes=50)
+    companions = ("outputs/network.json",)
+    job.add("model.safetensors", "artifact", milliseconds=2, size_bytes=900, format="state_dict", companions=companions)
+    result = job.result()
+    assert (result.compressed.size_bytes, result.artifacts[0].size_bytes) == (950, 900)
+
+
+def test_each_step_is_measured_on_its_own_file_and_the_last_on_the_best_artifact() -> None:
+    job = MeasuredJob("magnitude_pruning", "static_quantization")
+    job.add("upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript")
+    job.add("step-0.onnx", "step", milliseconds=1, size_bytes=3000, step=0)
+    job.add("model.onnx", "artifact", milliseconds=0.5, size_bytes=1000, step=1, quantized=True)
+    steps = job.result().steps
+    assert [(step.technique, step.after.size_bytes) for step in steps] == [
+        ("magnitude_pruning", 3000),
+        ("static_quantization", 1000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"judged": quality(0.977, examples=1000), "change_ci95": (-0.009, 0.003)}, "can't be told from no change"),
+        ({"judged": quality(0.9, examples=120)}, "Only 120 test examples"),
+        ({"judged": quality(0.9, examples=256, synthetic=True)}, "random inputs"),
+        ({"nonzero_parameters": 500}, "50 % of the weights are zero"),
+        ({"warnings": ("Something that a child noticed.",)}, "Something that a child noticed."),
+    ],
+)
+def test_what_a_reader_must_know_is_said(fields: dict[str, object], words: str) -> None:
+    def job(**more: object) -> MeasuredJob:
+        base = MeasuredJob("magnitude_pruning")
+        base.add("upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript")
+        return base.add("model.onnx", "artifact", milliseconds=0.2, size_bytes=1000, **more)  # type: ignore[arg-type]
+
+    assert any(words in warning for warning in job(**fields).result().warnings)
+    assert not any(words in warning for warning in job().result().warnings)
+
+
+def test_a_gain_that_is_mostly_the_runtimes_is_said_to_be() -> None:
+    job = int8_job(int8_milliseconds=0.45, float_milliseconds=0.5)
+    assert any("Most of the speed-up comes from the runtime" in warning for warning in job.result().warnings)
+    own = int8_job(int8_milliseconds=0.2, float_milliseconds=1.5)
+    assert not any("Most of the speed-up" in warning for warning in own.result().warnings)
+
+
+def test_a_child_warning_that_comes_twice_is_said_once() -> None:
+    job = MeasuredJob().add(
+        "upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript", warnings=("Noisy.",)
+    )
+    job.add("model.onnx", "artifact", milliseconds=1, size_bytes=3000, warnings=("Noisy.",))
+    assert job.result().warnings.count("Noisy.") == 1
