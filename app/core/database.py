@@ -9,15 +9,16 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic.config import Config
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from alembic import command
 from app.core.errors import Busy, OutOfSpace, Problem
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 BUSY_TIMEOUT_MS = 5_000
 MIGRATIONS = Path(__file__).resolve().parents[2] / "alembic"
@@ -51,6 +52,8 @@ class Database:
 
     def migrate(self) -> None:
         """Brings the tables to the newest version, from nothing or from any earlier one."""
+        from alembic import command  # slow to import, and the web service starts without it
+
         with self.connecting() as connection:
             command.upgrade(alembic_config(connection), "head")
 
@@ -58,7 +61,9 @@ class Database:
         self._engine.dispose()
 
 
-def alembic_config(connection: Connection) -> Config:
+def alembic_config(connection: Connection) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
