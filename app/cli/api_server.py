@@ -7,6 +7,7 @@ import uvicorn
 
 from app.api.context import Context
 from app.core.keys import create_first_key
+from app.core.service_log import log_to_stderr
 from app.core.settings import Settings
 from app.main import create_app
 
@@ -15,6 +16,7 @@ GRACE_SECONDS = 5
 
 def run_api(settings: Settings, socket_number: int | None) -> None:
     """Until SIGTERM. `socket_number` is of a socket that listens already; without it one is opened."""
+    log_to_stderr(settings.log_level)
     app = create_app(settings)
     _prepare(app.state.context)
     config = uvicorn.Config(

@@ -16,7 +16,7 @@ import typer
 from app.cli.processes import KeptProcess
 from app.core.settings import Settings
 
-TEND_SECONDS = 0.1
+TEND_SECONDS = 0.2
 STOP_SECONDS = 30.0
 BACKLOG = 2048
 

@@ -1,12 +1,15 @@
 """Everything that can be set, each by a variable MODELPRESS_NAME."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -16,6 +19,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="SQLAlchemy URL; default: modelpress.db in the data folder.")
     host: str = "127.0.0.1"
     port: int = 8000
+    log_level: LogLevel = "info"
 
     insecure: bool = Field(False, description="Answer without keys on an address that others can reach.")
     allowed_hosts: tuple[str, ...] = Field((), description="Host names answered beside those of a loopback address.")

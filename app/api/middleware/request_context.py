@@ -13,6 +13,7 @@ from app.api.problems import ProblemResponse
 from app.core.errors import Problem
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})  # asked every few seconds, by machines
 _log = structlog.get_logger("modelpress.http")
 
 
@@ -38,7 +39,8 @@ class RequestContext:
                     raise
                 await _internal_error(answer.request_id)(scope, receive, answer.send)
             milliseconds = round((time.perf_counter() - began) * 1000, 1)
-            _log.info("request", method=scope["method"], path=scope["path"], status=answer.status, ms=milliseconds)
+            log = _log.debug if scope["path"] in PROBES else _log.info
+            log("request", method=scope["method"], path=scope["path"], status=answer.status, ms=milliseconds)
 
 
 class _Answer:

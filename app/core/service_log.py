@@ -1,0 +1,25 @@
+"""What the service's processes say of themselves, on standard error: standard output is for answers."""
+
+import logging
+import sys
+
+import structlog
+
+from app.core.settings import LogLevel
+
+
+def log_to_stderr(level: LogLevel) -> None:
+    """For people on a terminal, else a JSON object a line."""
+    for_people = sys.stderr.isatty()
+    last = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            *([] if for_people else [structlog.processors.format_exc_info]),
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
