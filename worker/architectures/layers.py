@@ -15,6 +15,9 @@ from torch import fx, nn
 from app.core.architectures import AnyLayer, Layer, LayersArchitecture, Parallel, Residual
 from app.core.errors import Invalid
 
+# A trace of the fused path would record one operator that no exporter and no technique knows.
+torch.backends.mha.set_fastpath_enabled(False)
+
 _LARGEST_ARGUMENT = 1 << 24
 _MOST_RECURRENT_LAYERS = 256
 _NOT_FOR_CALLERS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype", "_weight", "_freeze"})

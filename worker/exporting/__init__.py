@@ -1,0 +1,35 @@
+"""An editable network -> files. One module for each format."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.core.errors import Problem
+from app.core.measurements import OutputFormat
+from worker.exporting.onnx import export_onnx
+from worker.exporting.state_dict import export_state_dict
+from worker.exporting.torchscript import export_torchscript
+from worker.network import Network
+
+Exporter = Callable[[Network, Path], tuple[Path, ...]]
+
+EXPORTERS: dict[OutputFormat, Exporter] = {
+    "onnx": export_onnx,
+    "torchscript": export_torchscript,
+    "state_dict": export_state_dict,
+}
+SUFFIXES: dict[OutputFormat, str] = {"onnx": ".onnx", "torchscript": ".torchscript.pt", "state_dict": ".safetensors"}
+
+
+def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[Path, ...]:
+    """Writes `path` and returns the files that belong beside it."""
+    try:
+        return EXPORTERS[output_format](network, path)
+    except Problem:
+        raise
+    except Exception as error:
+        raise Problem(
+            f"The network can't be written as {output_format}: one of its operators has no counterpart there. Ask for "
+            "another format in `outputs`.",
+            code="export_failed",
+            title="A file can't be written",
+        ) from error

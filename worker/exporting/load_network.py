@@ -1,0 +1,101 @@
+"""Loads a network that modelpress wrote as `model.safetensors` and `network.json`. Needs torch and safetensors only.
+
+    from load_network import load_network
+    network = load_network("network.json", "model.safetensors")
+    answers = network(torch.rand(1, 1, 28, 28))
+
+The result is a torch.fx.GraphModule of torch.nn layers in evaluation mode, ready for further training.
+"""
+
+import json
+import operator
+from collections.abc import Callable, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import fx, nn
+
+FORMAT_VERSION = 1
+_ROOTS = {"torch": torch, "_operator": operator, "operator": operator, "builtins.getattr": getattr}
+
+
+def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:
+    described = json.loads(Path(description).read_text())
+    network, tied, tensors = build_network(described), described["tied"], load_file(weights)
+    network.load_state_dict(tensors | {alias: tensors[name] for alias, name in tied.items()}, assign=True)
+    for alias, name in tied.items():
+        owner, _, leaf = alias.rpartition(".")
+        setattr(network.get_submodule(owner), leaf, _attribute(network, name))
+    return network.requires_grad_().eval()
+
+
+def build_network(description: Mapping[str, Any]) -> fx.GraphModule:
+    """The network without weights: on torch's meta device."""
+    if description["format_version"] != FORMAT_VERSION:
+        raise ValueError(f"network.json has format {description['format_version']}; this loader reads {FORMAT_VERSION}")
+    with torch.device("meta"):
+        members = {each["name"]: getattr(nn, each["class"])(**each["arguments"]) for each in description["layers"]}
+    members |= {each["name"]: _tensor(each) for each in description["tensors"]}
+    graph = _graph(description["graph"])
+    network = fx.GraphModule(members, graph, class_name="Network")
+    for name, member in members.items():
+        if isinstance(member, nn.Module):
+            network.add_submodule(name, member)
+    return network
+
+
+def _tensor(each: Mapping[str, Any]) -> torch.Tensor:
+    empty = torch.empty(each["shape"], dtype=getattr(torch, each["dtype"]), device="meta")
+    return nn.Parameter(empty) if each["kind"] == "parameter" else empty
+
+
+def _graph(nodes: list[Mapping[str, Any]]) -> fx.Graph:
+    graph = fx.Graph()
+    made: dict[str, fx.Node] = {}
+    for each in nodes:
+        arguments = tuple(_value(argument, made) for argument in each["args"])
+        keywords = {name: _value(argument, made) for name, argument in each["kwargs"].items()}
+        target = _function(each["target"]) if each["op"] == "call_function" else each["target"]
+        made[each["name"]] = graph.create_node(each["op"], target, arguments, keywords, each["name"])
+    return graph
+
+
+def _function(path: str) -> Any:
+    root, _, rest = path.partition(".")
+    if path in _ROOTS:
+        return _ROOTS[path]
+    return reduce(getattr, rest.split("."), _ROOTS[root])
+
+
+def _value(encoded: Any, made: Mapping[str, fx.Node]) -> Any:
+    """JSON has no tuples, slices, dtypes or nodes: each is an object with one key that says what it is."""
+    if not isinstance(encoded, dict):
+        return encoded
+    ((kind, content),) = encoded.items()
+    if kind == "node":
+        return made[content]
+    if kind == "dict":
+        return {name: _value(each, made) for name, each in content}
+    if kind in _COLLECTIONS:
+        return _COLLECTIONS[kind]([_value(each, made) for each in content])
+    return _SCALARS[kind](content)
+
+
+_COLLECTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "tuple": tuple,
+    "list": list,
+    "slice": lambda parts: slice(*parts),
+}
+_SCALARS: dict[str, Callable[[Any], Any]] = {
+    "torch": lambda name: getattr(torch, name),
+    "float": float,
+    "device": torch.device,
+    "ellipsis": lambda _: ...,
+}
+
+
+def _attribute(network: nn.Module, path: str) -> Any:
+    return reduce(getattr, path.split("."), network)

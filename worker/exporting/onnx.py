@@ -1,0 +1,97 @@
+"""ONNX through torch's tracing exporter (docs/decisions/0005-onnx-exporter.md)."""
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import torch
+from torch import fx, nn
+
+from worker.inputs import random_inputs
+from worker.network import Network
+
+OPSET = 18
+_SEPARATOR = "/"
+
+
+def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
+    """Float weights first, then what the steps have put in `after_export`."""
+    _export_float(network, path)
+    for number, change in enumerate(network.after_export.get("onnx", ())):
+        source = path.with_name(f"{path.stem}.before-{number}.onnx")
+        shutil.move(path, source)
+        change(source, path)
+        source.unlink()
+    _describe(network, path)
+    return ()
+
+
+def layer_of(node: onnx.NodeProto) -> str:
+    """The layer that a node computes for: `/layer1/0/conv1/Conv` belongs to `layer1.0.conv1`."""
+    return str(node.name).strip(_SEPARATOR).rpartition(_SEPARATOR)[0].replace(_SEPARATOR, ".")
+
+
+def _export_float(network: Network, path: Path) -> None:
+    examples = random_inputs(network.inputs, 2, seed=0)
+    outputs = _output_names(network)
+    torch.onnx.export(
+        with_paths_as_names(network.module),
+        examples,
+        path,
+        dynamo=False,
+        opset_version=OPSET,
+        input_names=[spec.name for spec in network.inputs],
+        output_names=outputs,
+        dynamic_axes=_free_dimensions(network) | {name: {0: "batch"} for name in outputs},
+    )
+
+
+def _output_names(network: Network) -> list[str]:
+    count = len(network.run(*random_inputs(network.inputs, 2, seed=0)))
+    taken = {spec.name for spec in network.inputs}
+    stem = "output" if "output" not in taken else "answer"
+    return [stem] if count == 1 else [f"{stem}_{number}" for number in range(count)]
+
+
+def _free_dimensions(network: Network) -> dict[str, dict[int, str]]:
+    return {
+        spec.name: {axis: size for axis, size in enumerate(spec.shape) if isinstance(size, str)}
+        for spec in network.inputs
+    }
+
+
+def with_paths_as_names(module: fx.GraphModule) -> fx.GraphModule:
+    """The same layers in one flat graph module, named `layer1/0/conv1`.
+
+    The exporter names ONNX nodes after the last part of a layer's path alone, so that `layer1.0.conv1` and
+    `layer2.0.conv1` would be told apart by a counter only.
+    """
+    graph, members = fx.Graph(), {}
+    graph.output(graph.graph_copy(module.graph, {}))
+    for node in graph.nodes:
+        if node.op in ("call_module", "get_attr"):
+            flat = node.target.replace(".", _SEPARATOR)
+            members[flat] = _member(module, node.target)
+            node.target = flat
+    return fx.GraphModule(members, graph, class_name="Network").eval()
+
+
+def _member(module: nn.Module, path: str) -> object:
+    owner, _, name = path.rpartition(".")
+    return getattr(module.get_submodule(owner), name)
+
+
+def _describe(network: Network, path: Path) -> None:
+    """Gives weights their names in the state dict back, and says what made the file."""
+    model = onnx.load(path)
+    names = {w.name: w.name.replace(_SEPARATOR, ".") for w in model.graph.initializer if "onnx::" not in w.name}
+    for weight in model.graph.initializer:
+        weight.name = names.get(weight.name, weight.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+    model.producer_name, model.producer_version = "modelpress", version("modelpress")
+    recipe = [step.model_dump(mode="json") for step in network.steps]
+    onnx.helper.set_model_props(model, {"recipe": json.dumps({"steps": recipe})})
+    onnx.save(model, path)

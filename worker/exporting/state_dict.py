@@ -1,0 +1,153 @@
+"""A state dict under the upload's names, and a description from which torch alone rebuilds the network."""
+
+import inspect
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, fx, nn
+
+from app.core.errors import Problem
+from worker.exporting import load_network
+from worker.network import Network, layers_of
+
+_DESCRIPTION = "network.json"
+_LOADER = "load_network.py"
+_NOT_ARGUMENTS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype"})
+
+
+def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
+    """Beside `path`: network.json, and the loader that reads both with torch and safetensors only."""
+    weights, tied = _weights(network.module)
+    save_file(weights, path, metadata={"format": "pt"})
+    description = path.with_name(_DESCRIPTION)
+    description.write_text(json.dumps(describe(network, tied), allow_nan=False, indent=1))
+    loader = path.with_name(_LOADER)
+    shutil.copyfile(str(load_network.__file__), loader)
+    return description, loader
+
+
+def _weights(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Each tensor once, and for every further name of it the name that it is kept under."""
+    kept: dict[int, str] = {}
+    weights, tied = {}, {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        first = kept.setdefault(id(tensor), name)
+        if first == name:
+            weights[name] = tensor.detach().contiguous().clone()
+        else:
+            tied[name] = first
+    return weights, tied
+
+
+def describe(network: Network, tied: dict[str, str]) -> dict[str, Any]:
+    layers = _leaf_layers(network.module)
+    return {
+        "format_version": load_network.FORMAT_VERSION,
+        "inputs": [spec.model_dump(mode="json") for spec in network.inputs],
+        "layers": [{"name": n, "class": type(m).__name__, "arguments": arguments_of(m)} for n, m in layers.items()],
+        "tensors": [_described_tensor(n, t) for n, t in _own_tensors(network.module, layers)],
+        "tied": tied,
+        "graph": [_described_node(node) for node in network.module.graph.nodes],
+    }
+
+
+def _leaf_layers(module: fx.GraphModule) -> dict[str, nn.Module]:
+    """Layers that aren't part of another torch.nn layer."""
+    called = {str(node.target) for node in module.graph.nodes if node.op == "call_module"}
+    inside = {n for n in layers_of(module) if any(n.startswith(f"{c}.") for c in called)}
+    names = (called | set(layers_of(module))) - inside
+    return {name: module.get_submodule(name) for name in sorted(names)}
+
+
+def _own_tensors(module: nn.Module, layers: dict[str, nn.Module]) -> list[tuple[str, Tensor]]:
+    of_layers = {f"{name}.{key}" for name, layer in layers.items() for key in layer.state_dict()}
+    return [(name, t) for name, t in module.state_dict(keep_vars=True).items() if name not in of_layers]
+
+
+def _described_tensor(name: str, tensor: Tensor) -> dict[str, Any]:
+    kind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
+    return {"name": name, "kind": kind, "shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")}
+
+
+def arguments_of(layer: nn.Module) -> dict[str, Any]:
+    """The constructor's arguments, which torch.nn layers keep as attributes of the same names."""
+    if isinstance(layer, nn.TransformerEncoderLayer):
+        return _encoder_arguments(layer)
+    source = nn.RNNBase if isinstance(layer, nn.RNNBase) else type(layer)
+    names = [name for name in inspect.signature(source.__init__).parameters if name not in _NOT_ARGUMENTS]
+    return {name: _argument(getattr(layer, name)) for name in names if hasattr(layer, name)}
+
+
+def _argument(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Tensor):
+        return True  # an attribute such as `bias`, whose argument only says that there is one
+    if isinstance(value, list | tuple):
+        return [_argument(each) for each in value]
+    raise _not_describable(f"a layer's argument of the type {type(value).__name__}")
+
+
+def _encoder_arguments(layer: nn.TransformerEncoderLayer) -> dict[str, Any]:
+    return {
+        "d_model": layer.self_attn.embed_dim,
+        "nhead": layer.self_attn.num_heads,
+        "dim_feedforward": layer.linear1.out_features,
+        "dropout": layer.dropout.p,
+        "activation": "gelu" if layer.activation_relu_or_gelu == 2 else "relu",
+        "layer_norm_eps": layer.norm1.eps,
+        "batch_first": layer.self_attn.batch_first,
+        "norm_first": layer.norm_first,
+        "bias": layer.linear1.bias is not None,
+    }
+
+
+def _described_node(node: fx.Node) -> dict[str, Any]:
+    target = node.target if isinstance(node.target, str) else torch.fx.node._get_qualified_name(node.target)
+    return {
+        "op": node.op,
+        "name": node.name,
+        "target": target,
+        "args": [_encoded(argument) for argument in node.args],
+        "kwargs": {name: _encoded(argument) for name, argument in node.kwargs.items()},
+    }
+
+
+def _encoded(value: Any) -> Any:
+    """The counterpart of load_network's `_value`."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, fx.Node):
+        return {"node": value.name}
+    if isinstance(value, torch.device):
+        return {"device": str(value)}
+    if isinstance(value, torch.dtype | torch.layout | torch.memory_format):
+        return {"torch": str(value).removeprefix("torch.")}
+    if value is ...:
+        return {"ellipsis": True}
+    return _encoded_collection(value)
+
+
+def _encoded_collection(value: Any) -> Any:
+    if isinstance(value, slice):
+        return {"slice": [_encoded(part) for part in (value.start, value.stop, value.step)]}
+    if isinstance(value, dict):
+        return {"dict": [[name, _encoded(each)] for name, each in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"list" if isinstance(value, list) else "tuple": [_encoded(each) for each in value]}
+    raise _not_describable(f"a value of the type {type(value).__name__}")
+
+
+def _not_describable(what: str) -> Problem:
+    return Problem(
+        f"The network holds {what}, which network.json can't describe. Ask for onnx or torchscript in `outputs`.",
+        code="export_failed",
+        title="A file can't be written",
+    )

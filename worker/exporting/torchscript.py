@@ -1,0 +1,30 @@
+"""TorchScript by tracing. torch.jit is on its way out of torch: only this module writes it."""
+
+from pathlib import Path
+
+import torch
+
+from app.core.errors import Problem
+from worker.inputs import random_inputs
+from worker.network import Network, tensors_in
+
+
+def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
+    with torch.no_grad():
+        traced = torch.jit.trace(network.module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]
+    _check_batch_is_free(network, traced)
+    torch.jit.save(traced, str(path))
+    return ()
+
+
+def _check_batch_is_free(network: Network, traced: torch.jit.ScriptModule) -> None:
+    """A size that tracing has turned into a constant shows on any other batch."""
+    examples = random_inputs(network.inputs, 5, seed=1)
+    with torch.inference_mode():
+        answers = tensors_in(traced(*examples))
+    if [answer.shape for answer in answers] != [output.shape for output in network.run(*examples)]:
+        raise Problem(
+            "The traced network only runs on the batch it was traced with. Ask for onnx in `outputs`.",
+            code="export_failed",
+            title="A file can't be written",
+        )

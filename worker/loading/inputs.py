@@ -1,0 +1,163 @@
+"""What a network takes: as its owner says, else as the data set shows, else guessed from its first layer."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from app.core.errors import Invalid
+from app.core.inputs import InputDtype, InputsFrom, InputSpec
+from app.core.tasks import ModelFile
+from worker.arrays import Array
+from worker.data import ONLY_INPUT, Dataset
+from worker.inputs import random_inputs
+from worker.network import tensors_in
+
+IMAGE_SIZES = (224, 32, 28, 64, 96, 128, 48, 160, 192, 256, 299, 384)
+SEQUENCE_SIZES = (16, 32, 128, 1024, 16000)
+_INTEGER_KINDS = "iu"
+
+Inputs = tuple[InputSpec, ...]
+
+
+def resolve_inputs(model: ModelFile, module: nn.Module, dataset: Dataset | None) -> tuple[Inputs, InputsFrom]:
+    """The inputs that `module` was seen to run on, with the batch free, and where they are known from."""
+    if model.inputs is not None:
+        check_forward(module, model.inputs)
+        return model.inputs, model.inputs_from or "given"
+    names = _argument_names(module)
+    if dataset is not None:
+        return _first_that_runs(module, _from_dataset(dataset, names, module)), "dataset"
+    return _first_that_runs(module, _guesses(module, names)), "guessed"
+
+
+def _first_that_runs(module: nn.Module, candidates: Iterator[Inputs]) -> Inputs:
+    last: Invalid | None = None
+    for inputs in candidates:
+        try:
+            check_forward(module, inputs)
+        except Invalid as problem:
+            last = problem
+        else:
+            return inputs
+    raise last or _forward_failed("Nothing in the file tells what the network takes.")
+
+
+def check_forward(module: nn.Module, inputs: Inputs) -> None:
+    """Runs the network on random inputs with batches of two and three."""
+    if not all(isinstance(spec.shape[0], str) for spec in inputs):
+        raise _forward_failed('The first dimension of every input is the batch: write it as "batch".')
+    for batch_size, free_size in ((2, 16), (3, 17)):
+        _check_outputs(_run(module, inputs, batch_size, free_size), batch_size)
+
+
+def _run(module: nn.Module, inputs: Inputs, batch_size: int, free_size: int) -> tuple[Tensor, ...]:
+    examples = random_inputs(inputs, batch_size, seed=0, free_size=free_size)
+    try:
+        with torch.inference_mode():
+            outputs = module(*examples)
+    except Exception as error:
+        shapes = ", ".join(
+            f"{spec.name} {list(e.shape)} {spec.dtype}" for spec, e in zip(inputs, examples, strict=True)
+        )
+        raise _forward_failed(f"The network fails on {shapes}.") from error
+    return tensors_in(outputs)
+
+
+def _check_outputs(outputs: Sequence[Tensor], batch_size: int) -> None:
+    if not all(torch.isfinite(output).all() for output in outputs if output.is_floating_point()):
+        raise Invalid(
+            "The network answers random inputs with values that are not finite (NaN or infinity). Check its weights, "
+            "and give `inputs` with `low` and `high` if it only takes certain integers.",
+            code="outputs_not_finite",
+            title="The network's answers are not finite",
+        )
+    if not outputs[0].shape or outputs[0].shape[0] != batch_size:
+        raise _forward_failed(
+            f"For a batch of {batch_size} its first output has the shape {list(outputs[0].shape)}; one row for each "
+            "example is needed."
+        )
+
+
+def _forward_failed(what: str) -> Invalid:
+    return Invalid(
+        f"{what} Say what the network takes in `inputs`, for example "
+        '[{"name": "x", "shape": ["batch", 3, 224, 224], "dtype": "float32"}], and check that it runs on any batch.',
+        code="forward_failed",
+        title="The network can't be run",
+    )
+
+
+def _argument_names(module: nn.Module) -> tuple[str, ...]:
+    if isinstance(module, torch.jit.ScriptModule):
+        arguments = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]
+        return tuple(argument.name for argument in arguments)
+    return ("x",)
+
+
+def _from_dataset(dataset: Dataset, names: Sequence[str], module: nn.Module) -> Iterator[Inputs]:
+    """The arrays as stored; where they are integers, also as float32 (pixels of 0..255, say)."""
+    arrays = dataset.train.inputs
+    named = {names[0]: arrays[ONLY_INPUT]} if set(arrays) == {ONLY_INPUT} and names else dict(arrays)
+    ordered = {name: named[name] for name in names if name in named} or named
+    high = _vocabulary(module)
+    for dtypes in product(*(_dtypes(array) for array in ordered.values())):
+        yield tuple(
+            _spec_of(name, array, dtype, high) for (name, array), dtype in zip(ordered.items(), dtypes, strict=True)
+        )
+
+
+def _dtypes(array: Array) -> tuple[InputDtype, ...]:
+    if array.dtype.kind == "f":
+        return ("float32", "float64")
+    return ("bool",) if array.dtype.kind == "b" else ("int64", "int32", "float32")
+
+
+def _spec_of(name: str, array: Array, dtype: InputDtype, vocabulary: int | None) -> InputSpec:
+    shape: tuple[int | str, ...] = ("batch", *array.shape[1:])
+    if array.dtype.kind not in _INTEGER_KINDS or not dtype.startswith("int"):
+        return InputSpec(name=name, shape=shape, dtype=dtype)
+    values = array[slice(None)]
+    return InputSpec(
+        name=name, shape=shape, dtype=dtype, low=int(values.min()), high=vocabulary or int(values.max()) + 1
+    )
+
+
+def _guesses(module: nn.Module, names: Sequence[str]) -> Iterator[Inputs]:
+    """Shapes that the first layer with weights could take. Only networks with one input are guessed at."""
+    first = next(((n, p) for n, p in module.named_parameters() if p.ndim >= 2), None)
+    if len(names) != 1 or first is None:
+        return
+    path, weight = first
+    if _vocabulary(module) and path.rpartition(".")[0] in _embeddings(module):
+        yield (InputSpec(name=names[0], shape=("batch", 16), dtype="int64", low=0, high=_vocabulary(module)),)
+        return
+    for shape in _shapes(path, tuple(weight.shape)):
+        yield (InputSpec(name=names[0], shape=("batch", *shape)),)
+
+
+def _shapes(path: str, weight: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """`weight` is (out, in, *kernel) of a convolution, (out, in) of a linear or recurrent layer."""
+    features = weight[1]
+    if len(weight) == 2:
+        yield from ((16, features),) if "weight_ih" in path else ((features,), (16, features))
+    elif len(weight) == 3:
+        yield from ((features, length) for length in SEQUENCE_SIZES)
+    elif len(weight) == 4:
+        yield from ((features, size, size) for size in IMAGE_SIZES)
+    else:
+        yield from ((features, size, size, size) for size in (32, 16, 64))
+
+
+def _vocabulary(module: nn.Module) -> int | None:
+    """How many different values the first embedding takes."""
+    return next(iter(_embeddings(module).values()), None)
+
+
+def _embeddings(module: nn.Module) -> Mapping[str, int]:
+    return {
+        name: int(layer.weight.shape[0])
+        for name, layer in module.named_modules()
+        if getattr(layer, "original_name", type(layer).__name__) == "Embedding"
+    }

@@ -1,0 +1,149 @@
+"""The files of a compress task: what is written, under which name, and the probe that proves each."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from app.core.measurements import OutputFormat
+from app.core.tasks import Compress, Role, WrittenFile
+from worker.counting import count
+from worker.exporting import SUFFIXES, export
+from worker.inputs import as_inputs, random_inputs
+from worker.network import Network
+from worker.run import Run
+
+FOLDER = "outputs"
+PROBE_EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class State:
+    """What is the same for every file that is written from one state of the network."""
+
+    module: nn.Module
+    probe: str
+    parameters: int
+    nonzero_parameters: int
+    macs: int
+
+
+@dataclass
+class Outputs:
+    task: Compress
+    folder: Path
+    run: Run
+    files: list[WrittenFile] = field(default_factory=list)
+    _states: list[State] = field(default_factory=list)
+
+    def add_original(self, network: Network) -> None:
+        """The upload itself, or a state dict's network as torch runs it; and the network in each wanted runtime."""
+        if self.task.model.format == "torchscript":
+            self._add(network, "torchscript", "upload", Path(self.task.model.path).name, self.task.model.path)
+        else:
+            self._write(network, "torchscript", "upload", "upload.torchscript.pt")
+        for runtime in dict.fromkeys(_runtime(output) for output in self.task.outputs):
+            self._write(network, runtime, "uncompressed", f"uncompressed{SUFFIXES[runtime]}")
+
+    def add_step(self, network: Network, position: int) -> None:
+        """In the first wanted format. What the last step leaves is the artifact."""
+        first = self.task.outputs[0]
+        name = f"step-{position}{SUFFIXES[first]}"
+        if position < len(self.task.steps) - 1:
+            self._write(network, first, "step", name, position)
+            return
+        artifact = self._write(network, first, "artifact", f"model{SUFFIXES[first]}")
+        self.files.append(artifact.model_copy(update={"name": name, "role": "step", "step": position}))
+
+    def add_artifacts(self, network: Network, unquantized: Network) -> None:
+        """`unquantized` is the network before its first quantize step: where int8 is slower, its file is better."""
+        written = {file.format for file in self.files if file.role == "artifact"}
+        for output in dict.fromkeys(self.task.outputs):
+            if output not in written:
+                self._write(network, output, "artifact", f"model{SUFFIXES[output]}")
+            if network.quantized_in(output):
+                self._add_unquantized(unquantized, output)
+
+    def _add_unquantized(self, network: Network, output: OutputFormat) -> None:
+        name = f"model.float32{SUFFIXES[output]}"
+        same = self._same_file(network, output)
+        if same is None:
+            self._write(network, output, "artifact", name)
+        else:
+            self.files.append(same.model_copy(update={"name": name, "role": "artifact", "step": None}))
+
+    def _same_file(self, network: Network, output: OutputFormat) -> WrittenFile | None:
+        probe = self._state(network).probe
+        same = (f for f in self.files if f.format == output and f.probe == probe and not f.quantized)
+        return next((file for file in same if file.role != "upload"), None)
+
+    def _write(
+        self, network: Network, output: OutputFormat, role: Role, name: str, step: int | None = None
+    ) -> WrittenFile:
+        path = self.folder / FOLDER / name
+        self.run.progress(0.5, f"Writing {name}")
+        companions = export(network, output, path)
+        inside = tuple(f"{FOLDER}/{companion.name}" for companion in companions)
+        return self._add(network, output, role, name, f"{FOLDER}/{name}", inside, step)
+
+    def _add(
+        self,
+        network: Network,
+        output: OutputFormat,
+        role: Role,
+        name: str,
+        path: str,
+        companions: tuple[str, ...] = (),
+        step: int | None = None,
+    ) -> WrittenFile:
+        state = self._state(network)
+        file = WrittenFile(
+            name=name,
+            path=path,
+            companions=companions,
+            format=output,
+            role=role,
+            step=step,
+            quantized=role != "upload" and network.quantized_in(output),
+            parameters=state.parameters,
+            nonzero_parameters=state.nonzero_parameters,
+            macs=state.macs,
+            probe=state.probe,
+        )
+        self.files.append(file)
+        return file
+
+    def _state(self, network: Network) -> State:
+        """Counted and probed once, as long as no step changes the module."""
+        known = next((state for state in self._states if state.module is network.module), None)
+        if known is None:
+            known = State(
+                network.module,
+                self._write_probe(network),
+                network.parameters,
+                network.nonzero_parameters,
+                count(network).macs,
+            )
+            self._states.append(known)
+        return known
+
+    def _write_probe(self, network: Network) -> str:
+        """Real examples where there are some: a network may answer random ones in a way that hides differences."""
+        name = f"{FOLDER}/probe-{len(self._states)}.npz"
+        if self.run.data is None:
+            inputs = random_inputs(network.inputs, PROBE_EXAMPLES, self.run.seed)
+        else:
+            test = self.run.data.test
+            arrays, _ = test.take(test.chosen(PROBE_EXAMPLES, self.run.seed))
+            inputs = as_inputs(network.inputs, arrays)
+        outputs = network.run(*inputs)
+        named = {f"input.{spec.name}": tensor.numpy() for spec, tensor in zip(network.inputs, inputs, strict=True)}
+        answers = {f"output.{number}": output.float().numpy() for number, output in enumerate(outputs)}
+        np.savez(self.folder / name, allow_pickle=False, **named, **answers)
+        return name
+
+
+def _runtime(output: OutputFormat) -> OutputFormat:
+    """A state dict runs in torch; traced is how torch runs it fastest without the network's source."""
+    return "torchscript" if output == "state_dict" else output

@@ -1,0 +1,113 @@
+"""What a child does with its task: READ THIS FIRST.
+
+compress    load the upload as an editable network -> apply each step -> write every wanted format
+inspect     load the upload or the data set, and say what it is
+measure     load one written file afresh and judge it       (worker/evaluation)
+time        run all written files interleaved               (worker/evaluation)
+"""
+
+from dataclasses import replace
+from functools import singledispatch
+from pathlib import Path
+from time import perf_counter
+
+from app.core.errors import Problem
+from app.core.recipes import Step
+from app.core.schemas import Schema
+from app.core.tasks import (
+    Compress,
+    Compression,
+    InspectDataset,
+    InspectModel,
+    Measure,
+    Progress,
+    StepTiming,
+    Task,
+    Time,
+)
+from worker.data import open_dataset
+from worker.data_fit import fitting_data
+from worker.evaluation.measure import measure
+from worker.evaluation.timing import time_files
+from worker.inspection import inspect_dataset, inspect_model
+from worker.loading import load_network
+from worker.network import Network
+from worker.outputs import Outputs
+from worker.run import Report, Run
+from worker.techniques import apply
+
+LOADED = 0.15
+STEPS_DONE = 0.85
+
+
+@singledispatch
+def perform(task: Task, folder: Path, report: Report) -> Schema:
+    """Does what the task says, inside `folder`. Raises Problem for everything that its owner can act on."""
+    raise NotImplementedError(f"no work is registered for {type(task).__name__}")
+
+
+@perform.register
+def _(task: Compress, folder: Path, report: Report) -> Compression:
+    run = Run(task.seed, report)
+    run.progress(0.0, "Loading the model")
+    network = _loaded(task, folder, run)
+    outputs = Outputs(task, folder, run)
+    outputs.add_original(network)
+    unquantized, timings = network, []
+    for position, step in enumerate(task.steps):
+        run.enter_step(position, len(task.steps), LOADED, STEPS_DONE)
+        network, seconds = _stepped(step, network, run, outputs)
+        timings.append(StepTiming(technique=step.technique, seconds=seconds))
+        unquantized = unquantized if step.stage == "quantize" else network
+    run.leave_steps(STEPS_DONE)
+    outputs.add_artifacts(network, unquantized)
+    return Compression(files=tuple(outputs.files), steps=tuple(timings), warnings=tuple(run.warnings))
+
+
+def _loaded(task: Compress, folder: Path, run: Run) -> Network:
+    dataset = open_dataset(folder, task.dataset) if task.dataset else None
+    network = load_network(task.model, folder, dataset)
+    run.data = fitting_data(network, dataset) if dataset else None
+    if task.model.inputs_from == "guessed":
+        run.warn(
+            "The model's inputs were guessed from its first layer. If they are wrong, so are its MACs and latencies: "
+            "upload it with `inputs`."
+        )
+    return network
+
+
+def _stepped(step: Step, network: Network, run: Run, outputs: Outputs) -> tuple[Network, float]:
+    """The changed network, once its file is written: a runtime's own quantizer works on that file."""
+    assert run.step is not None
+    started = perf_counter()
+    run.progress(0.0, f"Applying {step.technique}")
+    try:
+        changed = apply(step, network, run)
+        changed = replace(changed, steps=(*network.steps, step))
+        outputs.add_step(changed, run.step)
+    except Problem as problem:
+        problem.step = run.step
+        raise
+    return changed, perf_counter() - started
+
+
+@perform.register
+def _(task: InspectModel, folder: Path, report: Report) -> Schema:
+    report(Progress(fraction=0.0, message="Loading the model"))
+    return inspect_model(task, folder)
+
+
+@perform.register
+def _(task: InspectDataset, folder: Path, report: Report) -> Schema:
+    report(Progress(fraction=0.0, message="Reading the data set"))
+    return inspect_dataset(task, folder)
+
+
+@perform.register
+def _(task: Measure, folder: Path, report: Report) -> Schema:
+    return measure(task, folder, report)
+
+
+@perform.register
+def _(task: Time, folder: Path, report: Report) -> Schema:
+    return time_files(task, folder, report)

@@ -1,0 +1,47 @@
+"""What both int8 techniques share: choosing ONNX nodes by layer names, and proving that a file holds int8 weights."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import onnx
+import torch
+
+from app.core.errors import Problem
+from app.core.recipes import Step
+from worker.exporting.onnx import layer_of
+from worker.techniques.selection import selected
+
+_INT8 = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
+
+
+def unselected_nodes(step: Step, model: onnx.ModelProto, operators: Collection[str]) -> list[str]:
+    """Names of the nodes that the step must leave in float. The node of a layer bears the layer's name."""
+    weighted = [node for node in model.graph.node if node.op_type in operators and has_weights(node, model)]
+    chosen = set(selected(step, dict.fromkeys(layer_of(node) for node in weighted)))
+    return [str(node.name) for node in weighted if layer_of(node) not in chosen]
+
+
+def has_weights(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
+    """Whether an input other than the first is stored in the file (for a MatMul of two activations it isn't)."""
+    stored = {weight.name for weight in model.graph.initializer}
+    return any(name in stored for name in node.input[1:])
+
+
+def needs_reduced_range() -> bool:
+    """Without VNNI, x86 adds pairs of u8 x s8 products in 16 bits, which 8-bit weights overflow."""
+    cpu = torch.cpu.get_capabilities()
+    return cpu.get("architecture") == "x86_64" and not any(
+        cpu.get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8")
+    )
+
+
+def check_holds_int8(path: Path, step: Step) -> None:
+    """Scalars and vectors don't count: zero points are int8 too."""
+    model = onnx.load(path)
+    if not any(w.data_type in _INT8 and len(w.dims) >= 2 for w in model.graph.initializer):
+        raise Problem(
+            f"After {step.technique} the file holds no int8 weights: the runtime has no int8 kernel for any layer that "
+            "the step may touch. Leave the step out, or widen `only` and `exclude`.",
+            code="nothing_quantized",
+            title="Nothing was quantized",
+        )

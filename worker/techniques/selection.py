@@ -1,0 +1,31 @@
+"""Which layers a step touches: `exclude` and `only` against the network's layer names."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from app.core.errors import Invalid
+from app.core.recipes import Step
+
+_LISTED = 20
+
+
+def selected(step: Step, layers: Iterable[str]) -> list[str]:
+    """Raises Invalid for a pattern that no layer matches: a misspelt one must not be taken for consent."""
+    names = list(layers)
+    for pattern in (*step.exclude, *step.only):
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise Invalid(
+                f"No layer that {step.technique} works on matches {pattern!r}. They are {_listed(names)}.",
+                code="pattern_matches_nothing",
+                title="A pattern matches no layer",
+            )
+    return [name for name in names if not _matches(name, step.exclude) and (not step.only or _matches(name, step.only))]
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _LISTED
+    return (", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")) or "none"
