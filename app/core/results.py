@@ -12,7 +12,7 @@ from app.core.schemas import Schema
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
 
 
-class StoredFile(Schema):
+class FileFacts(Schema):
     """A file as it lies in the job's folder."""
 
     size_bytes: int
@@ -24,7 +24,7 @@ class MeasuredFile:
     """A written file with all that was found out about it; its size counts the companions that it needs."""
 
     file: WrittenFile
-    stored: StoredFile
+    stored: FileFacts
     found: FileMeasurement
     measurement: Measurement
 
@@ -47,7 +47,7 @@ def assemble(
     compression: Compression,
     measurements: Mapping[str, FileMeasurement],
     timings: Timings,
-    stored: Mapping[str, StoredFile],
+    stored: Mapping[str, FileFacts],
     *,
     minimize: Goal,
     seed: int,
@@ -76,7 +76,7 @@ def assemble(
 
 
 def _measured(
-    file: WrittenFile, found: FileMeasurement, timings: Timings, stored: Mapping[str, StoredFile]
+    file: WrittenFile, found: FileMeasurement, timings: Timings, stored: Mapping[str, FileFacts]
 ) -> MeasuredFile:
     measurement = Measurement(
         size_bytes=sum(stored[path].size_bytes for path in (file.path, *file.companions)),

@@ -4,7 +4,7 @@ import random
 
 from app.core.job_options import Goal
 from app.core.measurements import Environment, Latency, OutputFormat, Quality, Result, Verification
-from app.core.results import StoredFile, assemble
+from app.core.results import FileFacts, assemble
 from app.core.tasks import Compression, FileMeasurement, Role, StepTiming, Timings, WrittenFile
 
 ENVIRONMENT = Environment(cpu="A CPU", isa=("avx2",), threads=1, versions={"torch": "2.13.0"})
@@ -30,7 +30,7 @@ class MeasuredJob:
         self.files: list[WrittenFile] = []
         self.found: dict[str, FileMeasurement] = {}
         self.latencies: dict[str, tuple[Latency, ...]] = {}
-        self.stored: dict[str, StoredFile] = {}
+        self.stored: dict[str, FileFacts] = {}
         self.steps = tuple(StepTiming(technique=name, seconds=1.5) for name in techniques)
 
     def add(
@@ -73,7 +73,7 @@ class MeasuredJob:
             warnings=warnings,
         )
         self.latencies[name] = (_latency(milliseconds, seed=len(self.files)),)
-        self.stored[path] = StoredFile(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
+        self.stored[path] = FileFacts(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
         return self
 
     def result(self, minimize: Goal = "latency") -> Result:
