@@ -1,0 +1,53 @@
+"""The process from which children are forked: torch is imported once, so a child starts in milliseconds.
+
+It must stay single-threaded (a lock that another thread holds would stay locked in every child) and hold nothing that
+a child must not have. It inherits this process's environment whenever it is started again, so this process gives up
+its own.
+"""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+
+PRELOADED = ("torch", "numpy", "safetensors.torch", "onnx", "onnxruntime", "worker.child", "worker.pipeline")
+
+_KEPT = frozenset({"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "VIRTUAL_ENV"})
+_SET = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # Its telemetry starts a thread when it is imported and reports to its maker.
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+
+# multiprocessing asks after every living child when it starts one, so a second thread could read a child's end twice.
+_one_at_a_time = threading.Lock()
+
+
+def prepare() -> None:
+    """To be called once, before the first child and before other threads. Drops all but a few environment variables."""
+    for name in set(os.environ) - _KEPT:
+        del os.environ[name]
+    os.environ.update(_SET)
+    multiprocessing.set_forkserver_preload(list(PRELOADED))
+
+
+def start(target: Callable[..., object], *arguments: object) -> ForkServerProcess:
+    """Run `target(*arguments)` in a child. Raises OSError or EOFError when the fork server is lost meanwhile.
+
+    Starts the fork server where there is none (seconds); a child then takes milliseconds.
+    """
+    process = multiprocessing.get_context("forkserver").Process(target=target, args=arguments, daemon=True)
+    with _one_at_a_time:
+        process.start()
+    return process
+
+
+def exit_code(process: ForkServerProcess) -> int:
+    """Wait for the end of a child that is known to be ending. 255 when the fork server ended before it could tell."""
+    with _one_at_a_time:
+        process.join()
+    assert process.exitcode is not None
+    return process.exitcode

@@ -1,0 +1,14 @@
+"""What a child may use."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`memory_mb` without mapped files; `log_bytes` and `message_bytes` over the child's whole life."""
+
+    seconds: float
+    memory_mb: int
+    disk_mb: int
+    log_bytes: int = 4 << 20
+    message_bytes: int = 64 << 20
