@@ -34,7 +34,7 @@ Item = TypeVar("Item", bound=BaseModel)
 Noun = Literal["models", "datasets", "jobs"]
 ReportFormat = Literal["text/html", "text/markdown", "application/json"]
 
-CONNECTION_TRIES = 5
+CONNECTION_TRIES = 3
 POLL_SECONDS = 0.25
 TIMEOUT = httpx2.Timeout(30, read=600, write=600)  # an upload is answered when it was hashed and checked
 

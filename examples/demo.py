@@ -40,7 +40,8 @@ def running_service(data_dir: str) -> Iterator[str]:
 
 
 def compress(client: Client) -> str:
-    model = client.wait_for_model(client.upload_model(HERE / "mnist_cnn.torchscript.pt").id)
+    inputs = [{"name": "images", "shape": ["batch", 1, 28, 28]}]
+    model = client.upload_model(HERE / "mnist_cnn.torchscript.pt", inputs=inputs)
     dataset = client.upload_dataset(HERE / "mnist5k.npz")
     console.print(f"Sent the network ({model.id}) and its data ({dataset.id}).", highlight=False)
     recipe = {"steps": [{"technique": "static_quantization"}]}

@@ -18,7 +18,7 @@ def run_api(settings: Settings, socket_number: int | None) -> None:
     """Until SIGTERM. `socket_number` is of a socket that listens already; without it one is opened."""
     log_to_stderr(settings.log_level)
     app = create_app(settings)
-    _prepare(app.state.context)
+    _show_first_key(app.state.context)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -31,8 +31,7 @@ def run_api(settings: Settings, socket_number: int | None) -> None:
     uvicorn.Server(config).run(sockets=listening)
 
 
-def _prepare(context: Context) -> None:
-    context.database.migrate()
+def _show_first_key(context: Context) -> None:
     secret = create_first_key(context.database) if context.needs_keys else None
     if secret is not None:
         typer.echo(f"The first key, for an admin. It is shown this once: {secret}")

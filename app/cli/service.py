@@ -31,8 +31,11 @@ def api(
     """Run the API alone."""
     configure(host=host, port=port, data_dir=data_dir, insecure=insecure)
     from app.cli.api_server import run_api
+    from app.cli.serving import migrate_apart
     from app.core.settings import Settings
 
+    if socket is None:
+        migrate_apart()
     run_api(Settings(), socket)
 
 
