@@ -24,7 +24,7 @@ class MeasuredFile:
     """A written file with all that was found out about it; its size counts the companions that it needs."""
 
     file: WrittenFile
-    stored: FileFacts
+    facts: FileFacts
     found: FileMeasurement
     measurement: Measurement
 
@@ -47,23 +47,24 @@ def assemble(
     compression: Compression,
     measurements: Mapping[str, FileMeasurement],
     timings: Timings,
-    stored: Mapping[str, FileFacts],
+    written: Mapping[str, FileFacts],
     *,
+    upload: FileFacts,
     minimize: Goal,
     seed: int,
 ) -> Result:
-    """`measurements` by file name; `stored` by path relative to the job's folder, companions and the upload too, whose
-    entry is of the file as it was uploaded.
+    """`measurements` by file name; `written` by path relative to the job's folder, companions too; `upload` is of the
+    file as it was uploaded, whatever it was turned into to be run.
 
     Only the files named in the result's `artifacts`, with their companions, are to be delivered.
     """
-    files = [_measured(file, measurements[file.name], timings, stored) for file in compression.files]
-    upload = next(each for each in files if each.file.role == "upload")
+    files = [_measured(file, measurements[file.name], timings, written, upload) for file in compression.files]
+    baseline = next(each for each in files if each.file.role == "upload")
     choice = _choose([each for each in files if each.file.role == "artifact"], minimize, seed)
     best = choice.best
-    comparison = _compared(upload, _uncompressed(files, upload, best, compression), best, seed)
+    comparison = _compared(baseline, _uncompressed(files, baseline, best, compression), best, seed)
     return Result(
-        baseline=upload.measurement,
+        baseline=baseline.measurement,
         compressed=best.measurement,
         steps=_steps(compression, files, best),
         best=best.file.name,
@@ -71,15 +72,20 @@ def assemble(
         artifacts=tuple(_artifact(each) for each in choice.delivered),
         environment=timings.environment,
         warnings=_warnings(compression, timings, files, choice)
-        + tuple(warnings_about(upload.measurement, best.measurement, comparison, quantized=best.file.quantized)),
+        + tuple(warnings_about(baseline.measurement, best.measurement, comparison, quantized=best.file.quantized)),
     )
 
 
 def _measured(
-    file: WrittenFile, found: FileMeasurement, timings: Timings, stored: Mapping[str, FileFacts]
+    file: WrittenFile,
+    found: FileMeasurement,
+    timings: Timings,
+    written: Mapping[str, FileFacts],
+    upload: FileFacts,
 ) -> MeasuredFile:
+    facts = [upload] if file.role == "upload" else [written[path] for path in (file.path, *file.companions)]
     measurement = Measurement(
-        size_bytes=sum(stored[path].size_bytes for path in (file.path, *file.companions)),
+        size_bytes=sum(each.size_bytes for each in facts),
         parameters=file.parameters,
         nonzero_parameters=file.nonzero_parameters if found.nonzero_parameters is None else found.nonzero_parameters,
         macs=file.macs,
@@ -87,7 +93,7 @@ def _measured(
         peak_memory_mb=found.peak_memory_mb,
         quality=found.quality,
     )
-    return MeasuredFile(file, stored[file.path], found, measurement)
+    return MeasuredFile(file, facts[0], found, measurement)
 
 
 def _is_float_sibling(each: MeasuredFile, artifacts: Sequence[MeasuredFile]) -> bool:
@@ -161,12 +167,12 @@ def _steps(compression: Compression, files: Sequence[MeasuredFile], best: Measur
 
 
 def _after(position: int, steps: int, files: Sequence[MeasuredFile], best: MeasuredFile) -> MeasuredFile:
-    """The file written after a step; after the last one the best artifact, which carries the whole recipe."""
-    if position == steps - 1:
-        return best
+    """The file written after a step; where the last one has none of its own, the best artifact, which carries all."""
     for each in files:
         if each.file.role == "step" and each.file.step == position:
             return each
+    if position == steps - 1:
+        return best
     raise Problem(f"No file was measured after step {position}. Report this with the job's log.", step=position)
 
 
@@ -174,8 +180,8 @@ def _artifact(each: MeasuredFile) -> ArtifactResult:
     return ArtifactResult(
         name=each.file.name,
         format=each.file.format,
-        size_bytes=each.stored.size_bytes,
-        sha256=each.stored.sha256,
+        size_bytes=each.facts.size_bytes,
+        sha256=each.facts.sha256,
         measured=each.measurement,
         verified=each.found.verified,
     )

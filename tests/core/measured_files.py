@@ -30,7 +30,7 @@ class MeasuredJob:
         self.files: list[WrittenFile] = []
         self.found: dict[str, FileMeasurement] = {}
         self.latencies: dict[str, tuple[Latency, ...]] = {}
-        self.stored: dict[str, FileFacts] = {}
+        self.written: dict[str, FileFacts] = {}
         self.steps = tuple(StepTiming(technique=name, seconds=1.5) for name in techniques)
 
     def add(
@@ -73,13 +73,14 @@ class MeasuredJob:
             warnings=warnings,
         )
         self.latencies[name] = (_latency(milliseconds, seed=len(self.files)),)
-        self.stored[path] = FileFacts(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
+        self.written[path] = FileFacts(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
         return self
 
     def result(self, minimize: Goal = "latency") -> Result:
         compression = Compression(files=tuple(self.files), steps=self.steps)
         timings = Timings(latencies=self.latencies, environment=ENVIRONMENT)
-        return assemble(compression, self.found, timings, self.stored, minimize=minimize, seed=0)
+        upload = self.written["outputs/upload"]
+        return assemble(compression, self.found, timings, self.written, upload=upload, minimize=minimize, seed=0)
 
 
 def _latency(median: float, seed: int) -> Latency:

@@ -38,7 +38,7 @@ _STEADY = 0.05
 class Subject:
     """One file, bound to its inputs."""
 
-    name: str
+    path: str
     call: Callable[[], object]
     calls_in_a_sample: int
     nanoseconds: float
@@ -55,7 +55,7 @@ class Subject:
 
 
 def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> Timings:
-    """Times all files at each batch size.
+    """Times all files at each batch size; one that goes by several names is timed once.
 
     Without `measure.repeats` the number of rounds follows from a budget of about six seconds, but is 30 at least
     and 500 at most.
@@ -63,16 +63,17 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
     inputs = task.model.inputs
     assert inputs is not None
     threads, sizes = task.measure.threads, task.measure.batch_sizes
-    runtimes = {file.name: verification.load(file, folder, inputs, threads) for file in task.files}
-    latencies: dict[str, list[Latency]] = {name: [] for name in runtimes}
+    files = {file.path: file for file in task.files}
+    runtimes = {path: verification.load(file, folder, inputs, threads) for path, file in files.items()}
+    latencies: dict[str, list[Latency]] = {path: [] for path in files}
     for position, size in enumerate(sizes):
         report(Progress(fraction=position / len(sizes), message=f"Timing {len(runtimes)} files, batch size {size}"))
-        subjects = [_warmed_up(file, runtimes[file.name], inputs, size, task.seed) for file in task.files]
+        subjects = [_warmed_up(file, runtimes[path], inputs, size, task.seed) for path, file in files.items()]
         rounds = task.measure.repeats or _affordable_rounds(subjects, SECONDS_FOR_ALL / len(sizes))
-        for name, samples in _interleaved(subjects, rounds, random.Random(task.seed + size)).items():  # noqa: S311
-            latencies[name].append(_latency(samples, size, threads))
+        for path, samples in _interleaved(subjects, rounds, random.Random(task.seed + size)).items():  # noqa: S311
+            latencies[path].append(_latency(samples, size, threads))
     return Timings(
-        latencies={name: tuple(measured) for name, measured in latencies.items()}, environment=environment(threads)
+        latencies={file.name: tuple(latencies[file.path]) for file in task.files}, environment=environment(threads)
     )
 
 
@@ -94,7 +95,7 @@ def _warmed_up(file: WrittenFile, runtime: Runtime, inputs: Sequence[InputSpec],
         verification.run(file, runtime, tensors)
         call = runtime.bind(tensors)
         nanoseconds = _steady_nanoseconds(call)
-    return Subject(file.name, call, max(1, ceil(SHORT_CALL_NS / nanoseconds)), nanoseconds)
+    return Subject(file.path, call, max(1, ceil(SHORT_CALL_NS / nanoseconds)), nanoseconds)
 
 
 def _steady_nanoseconds(call: Callable[[], object]) -> float:
@@ -121,13 +122,13 @@ def _affordable_rounds(subjects: Sequence[Subject], seconds: float) -> int:
 
 
 def _interleaved(subjects: Sequence[Subject], rounds: int, generator: random.Random) -> dict[str, list[float]]:
-    samples: dict[str, list[float]] = {subject.name: [] for subject in subjects}
+    samples: dict[str, list[float]] = {subject.path: [] for subject in subjects}
     order = list(subjects)
     with _undisturbed():
         for _ in range(rounds):
             generator.shuffle(order)
             for subject in order:
-                samples[subject.name].append(subject.sample())
+                samples[subject.path].append(subject.sample())
     return samples
 
 
