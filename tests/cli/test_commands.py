@@ -1,0 +1,78 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli.root import application
+from tests.api.conftest import TORCHSCRIPT
+
+RUNNER = CliRunner()
+
+
+def run(*words: str) -> Result:
+    return RUNNER.invoke(application, list(words), env={"COLUMNS": "200"})
+
+
+@pytest.fixture(autouse=True)
+def environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands set variables for the processes that they start; none may reach the next test."""
+    for name in ("DATA_DIR", "HOST", "PORT", "INSECURE"):
+        monkeypatch.setenv(f"MODELPRESS_{name}", "")
+        monkeypatch.delenv(f"MODELPRESS_{name}")
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = "import sys, app.cli.root; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert "typer" in loaded
+    assert not {"sqlalchemy", "pydantic", "httpx2", "uvicorn"} & set(loaded)
+
+
+def test_keys_are_made_listed_and_revoked_in_an_empty_folder(tmp_path: Path) -> None:
+    folder = ["--data-dir", str(tmp_path / "new")]
+    made = run("keys", "create", "laptop", "--scope", "jobs:write", *folder)
+    secret = made.stdout.strip()
+    assert secret.startswith("mp_")
+    listed = run("keys", "list", *folder).stdout
+    assert "laptop" in listed
+    assert secret not in listed
+    key_id = next(word for word in listed.split() if word.startswith("key_"))
+    assert run("keys", "revoke", key_id, *folder).exit_code == 0
+    assert "True" in run("keys", "list", *folder).stdout
+
+
+def test_jobs_are_submitted_shown_and_canceled(url: str, model: str, dataset: str) -> None:
+    job_id = run("--url", url, "jobs", "submit", model, "--dataset", dataset, "--preset", "fast").stdout.strip()
+    assert job_id in run("--url", url, "jobs", "list").stdout
+    assert '"status": "queued"' in run("--url", url, "jobs", "show", job_id).stdout
+    assert run("--url", url, "jobs", "cancel", job_id).stdout == f"{job_id} is canceled\n"
+    assert run("--url", url, "jobs", "delete", job_id).exit_code == 0
+    assert job_id not in run("--url", url, "jobs", "list").stdout
+
+
+def test_watching_a_finished_job_shows_what_was_measured(url: str, finished_job: str, tmp_path: Path) -> None:
+    shown = run("--url", url, "jobs", "watch", finished_job)
+    assert shown.exit_code == 0
+    assert "the upload and model.onnx" in shown.stdout
+    assert "1.00 x" in shown.stdout
+    run("--url", url, "jobs", "download", finished_job, "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "model.onnx").read_text() == "this is model.onnx"
+
+
+def test_a_recipe_file_and_a_preset_exclude_each_other(url: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text("{}")
+    asked = run("--url", url, "compress", str(TORCHSCRIPT), "--preset", "fast", "--recipe", str(recipe))
+    assert asked.exit_code == 2
+    recipe.write_text("{steps:")
+    assert run("--url", url, "compress", str(TORCHSCRIPT), "--recipe", str(recipe)).exit_code == 2
+
+
+def test_a_problem_is_told_in_plain_words(url: str) -> None:
+    words = [sys.executable, "-m", "app.cli", "--url", url, "jobs", "show", "job_none"]
+    told = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "job_none" in told.stderr
+    assert "Traceback" not in told.stderr
