@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 
-from app.core.errors import NotFound
+from app.api.problems import ProblemResponse, request_id_of
+from app.core.errors import NotFound, Problem
+
+
+class RangeBeyondEnd(Problem):
+    status, default_code, default_title = 416, "range_not_satisfiable", "There is no such part of the file"
 
 
 def file_response(
@@ -24,7 +29,10 @@ def file_response(
     all_headers = {"ETag": etag, "Cache-Control": "private, no-cache", **(headers or {})}
     if _has_it_already(request, etag):
         return Response(status_code=304, headers=all_headers)
-    return FileResponse(path, headers=all_headers, media_type=media_type, filename=file_name, stat_result=_stat(path))
+    found = _stat(path)
+    if not _range_is_served(request, etag, found.st_size):
+        return _range_beyond_end(request, found.st_size)
+    return FileResponse(path, headers=all_headers, media_type=media_type, filename=file_name, stat_result=found)
 
 
 def _has_it_already(request: Request, etag: str) -> bool:
@@ -37,3 +45,23 @@ def _stat(path: Path) -> os.stat_result:
         return path.stat()
     except FileNotFoundError as error:
         raise NotFound("The file was deleted a moment ago.", code="file_gone") from error
+
+
+def _range_is_served(request: Request, etag: str, size: int) -> bool:
+    """`FileResponse` answers bad ranges in plain text. RFC 9110 has those that aren't well-formed ignored."""
+    if "range" not in request.headers or request.headers.get("if-range", etag) != etag:
+        return True
+    try:
+        FileResponse._parse_range_header(request.headers["range"], size)
+    except MalformedRangeHeader:
+        request.scope["headers"] = [header for header in request.scope["headers"] if header[0] != b"range"]
+    except RangeNotSatisfiable:
+        return False
+    return True
+
+
+def _range_beyond_end(request: Request, size: int) -> Response:
+    problem = RangeBeyondEnd(f"The file has {size} bytes. Ask for a range within them, or for the whole file.")
+    response = ProblemResponse(problem, request_id=request_id_of(request))
+    response.headers["Content-Range"] = f"bytes */{size}"
+    return response

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from app.api.validation import validation_problem
 from app.core.errors import FieldError, Problem
@@ -43,11 +44,11 @@ class ProblemResponse(Response):
     media_type = MEDIA_TYPE
 
     def __init__(self, problem: Problem, *, request_id: str, status: int | None = None) -> None:
-        self._document = _document(problem, status or problem.status, request_id)
+        document = _document(problem, status or problem.status, request_id)
         headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
         if problem.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        super().__init__(json.dumps(self._document), status or problem.status, headers)
+        super().__init__(json.dumps(document), status or problem.status, headers)
 
 
 def _document(problem: Problem, status: int, request_id: str) -> dict[str, Any]:
@@ -90,7 +91,19 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
     problem = Problem(detail, code=phrase.lower().replace(" ", "_"), title=phrase)
     response = ProblemResponse(problem, request_id=request_id_of(request), status=error.status_code)
     response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(_methods(request))
     return response
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the address answers; the framework names only those of the first route that it finds."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    scopes = {method: {**request.scope, "method": method} for method in ("DELETE", "GET", "HEAD", "POST")}
+    answered = [
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
+    return answered or ["GET", "HEAD"]  # what the mounted files answer
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

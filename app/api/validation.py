@@ -7,6 +7,11 @@ from app.core.errors import FieldError, Invalid
 
 MAX_ERRORS = 20
 
+_MESSAGES = {
+    "extra_forbidden": "this field is not known here",
+    "missing": "this field is required and missing",
+}
+
 
 def validation_problem(errors: Sequence[Mapping[str, Any]], document: object, where: Sequence[str] = ()) -> Invalid:
     """From pydantic's errors about `document`, which stands at `where` in the request."""
@@ -30,7 +35,7 @@ def printable(text: str) -> str:
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    return str(error["msg"]).removeprefix("Value error, ").rstrip(".")
+    return _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
 
 
 def _path(error: Mapping[str, Any], document: object, where: Sequence[str]) -> str:

@@ -57,4 +57,4 @@ def _oldest_queued_seconds(session: Session) -> float:
 
 def _by_status(session: Session, table: type[ModelRow] | type[DatasetRow]) -> dict[str, int]:
     query = select(table.status, func.count()).group_by(table.status)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())

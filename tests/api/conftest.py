@@ -7,8 +7,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.api.context import Context
+from app.core import artifacts, jobs
+from app.core.queue import Queue
 from app.core.settings import Settings
 from app.main import create_app
+from tests.core.rows import dataset_row, model_row
+from tests.core.test_artifacts import RESULT
 
 LOCAL_URL = "http://127.0.0.1:8000"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -54,3 +58,33 @@ def context(app: FastAPI) -> Context:
 def client(app: FastAPI) -> Iterator[TestClient]:
     with TestClient(app, base_url=LOCAL_URL) as client:
         yield client
+
+
+@pytest.fixture
+def model(context: Context) -> str:
+    """A model that was inspected, without its file."""
+    with context.database.writing() as session:
+        session.add(model_row("model_1"))
+    return "model_1"
+
+
+@pytest.fixture
+def dataset(context: Context) -> str:
+    with context.database.writing() as session:
+        session.add(dataset_row("dataset_1"))
+    return "dataset_1"
+
+
+@pytest.fixture
+def finished_job(context: Context, tmp_path: Path) -> str:
+    """A job that succeeded and made a network and its reports."""
+    queue = Queue(context.database, context.settings, "worker-1")
+    with context.database.writing() as session:
+        jobs.queue_row(session, jobs.new_row("local", "compress", {}, None, None))
+    claim = queue.claim(("compress",))
+    assert claim is not None
+    files = [tmp_path / name for name in ("model.onnx", "report.html", "report.md", "report.json")]
+    for file in files:
+        file.write_text(f"this is {file.name}")
+    artifacts.publish(context.database, context.storage, queue, claim, files, RESULT)
+    return claim.job
