@@ -20,13 +20,12 @@ from app.core.errors import Problem
 from app.core.schemas import Schema
 from app.core.tasks import TASK, Done, Failed, InspectDataset, Message, Task
 from worker import sandbox
-from worker.failures import ChildFailure, OutOfMemory, SandboxMissing
+from worker.failures import OWN_CODE, ChildFailure, OutOfMemory, own_code_refused
 
 Report = Callable[[Message], None]
 Perform = Callable[[Task, Path, Report], Schema]
 
 _MEMORY_PHRASES = ("can't allocate memory", "not enough memory", "Failed to allocate memory", "bad allocation")
-_OWN_CODE = frozenset({"torchscript", "exported_program"})
 
 
 def main(
@@ -91,12 +90,8 @@ def _named(perform: str) -> Perform:
 
 
 def _refuse_own_code(task: Task) -> None:
-    if not isinstance(task, InspectDataset) and task.model.format in _OWN_CODE:
-        raise SandboxMissing(
-            "Loading this format runs code from the file, and this machine has no Landlock or no seccomp to shut it "
-            "in. Run the worker on Linux 5.13 or later with Landlock switched on, upload a state dict instead, or, if "
-            "you trust everyone who can upload, set MODELPRESS_ALLOW_UNSANDBOXED=true."
-        )
+    if not isinstance(task, InspectDataset) and task.model.format in OWN_CODE:
+        raise own_code_refused()
 
 
 def _settle(task: Task, folder: Path) -> None:

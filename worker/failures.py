@@ -53,6 +53,17 @@ class SandboxMissing(ChildFailure):
     default_code, default_title = "sandbox_missing", "This machine can't run the model's own code safely"
 
 
+OWN_CODE = frozenset({"torchscript", "exported_program"})
+
+
+def own_code_refused() -> SandboxMissing:
+    return SandboxMissing(
+        "Loading this format runs code from the file, and this machine has no Landlock or no seccomp that holds "
+        "to shut it in. Run the worker on Linux 5.13 or later with Landlock switched on, upload a state dict instead, or, if "
+        "you trust everyone who can upload, set MODELPRESS_ALLOW_UNSANDBOXED=true."
+    )
+
+
 class Canceled(ChildFailure):
     status = 409
     default_code, default_title = "canceled", "The job was canceled"

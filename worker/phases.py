@@ -17,8 +17,20 @@ from app.core.recipes import Step
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.submissions import check
-from app.core.tasks import Compress, Compression, FileMeasurement, InspectDataset, InspectModel, Measure, Time, Timings
+from app.core.tasks import (
+    Compress,
+    Compression,
+    FileMeasurement,
+    InspectDataset,
+    InspectModel,
+    Measure,
+    ModelFile,
+    Time,
+    Timings,
+)
 from worker.children_of_job import ChildrenOfJob
+from worker.failures import OWN_CODE, own_code_refused
+from worker.finishing import Measured, finish
 from worker.hold import Hold
 from worker.job_folder import JobFolder, prepared
 from worker.limits import Limits
@@ -28,8 +40,11 @@ COMPRESSED, MEASURED, TIMED = 0.5, 0.8, 1.0
 
 
 class JobRunner:
-    def __init__(self, settings: Settings, database: Database, storage: Storage, queue: Queue) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, storage: Storage, queue: Queue, *, may_run_own_code: bool
+    ) -> None:
         self.storage = storage
+        self._may_run_own_code = may_run_own_code or settings.allow_unsandboxed
         self._settings = settings
         self._database = database
         self._queue = queue
@@ -38,6 +53,8 @@ class JobRunner:
     def run(self, hold: Hold) -> None:
         """To the job's success; raises a `Problem` or `LeaseLost` where it doesn't come to that."""
         with prepared(self._settings, self._database, self.storage, hold.claim) as folder:
+            if folder.model is not None and folder.model.format in OWN_CODE and not self._may_run_own_code:
+                raise own_code_refused()
             if hold.claim.kind == "inspect":
                 self._inspect(hold, folder)
             else:
@@ -60,10 +77,11 @@ class JobRunner:
         steps = resolved_steps(options, folder)
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
         compression = compress(children, folder, options, steps)
-        measurements = measure(children, folder, options, compression)
-        timings = run_timed(children, folder, options, compression)
+        model = folder.model_file().model_copy(update={"inputs": compression.inputs})
+        measurements = measure(children, model, folder, options, compression)
+        timings = run_timed(children, model, options, compression)
         hold.report(TIMED, None, "Writing the report")
-        made = finished(folder, hold, options, steps, compression, measurements, timings)
+        made = finish(hold.claim, folder, options, steps, Measured(compression, measurements, timings))
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
 
     def _children(self, hold: Hold, folder: JobFolder, seconds: float, memory_mb: int) -> ChildrenOfJob:
@@ -104,22 +122,25 @@ def compress(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, st
 
 
 def measure(
-    children: ChildrenOfJob, folder: JobFolder, options: JobOptions, compression: Compression
+    children: ChildrenOfJob, model: ModelFile, folder: JobFolder, options: JobOptions, compression: Compression
 ) -> dict[str, FileMeasurement]:
-    """Each file in a fresh process; the upload first, since the others are compared with its answers."""
-    files = sorted(compression.files, key=lambda file: file.role != "upload")
+    """Each file in a fresh process; the upload first, since the others are compared with its answers.
+
+    A file that has several names, as a step's and as an artifact, is measured once.
+    """
+    files = {file.path: file for file in sorted(compression.files, key=lambda file: file.role == "upload")}
     share = (MEASURED - COMPRESSED) / len(files)
-    measurements = {}
-    for number, file in enumerate(files):
-        task = Measure(model=folder.model_file(), dataset=folder.dataset_file(), file=file, seed=options.seed)
+    found: dict[str, FileMeasurement] = {}
+    for number, file in enumerate(reversed(files.values())):
+        task = Measure(model=model, dataset=folder.dataset_file(), file=file, seed=options.seed)
         answer = children.run(task, COMPRESSED + number * share, share)
         assert isinstance(answer, FileMeasurement)
-        measurements[file.name] = answer
-    return measurements
+        found[file.path] = answer
+    return {file.name: found[file.path].model_copy(update={"name": file.name}) for file in compression.files}
 
 
-def run_timed(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, compression: Compression) -> Timings:
-    task = Time(model=folder.model_file(), files=compression.files, measure=options.measure, seed=options.seed)
+def run_timed(children: ChildrenOfJob, model: ModelFile, options: JobOptions, compression: Compression) -> Timings:
+    task = Time(model=model, files=compression.files, measure=options.measure, seed=options.seed)
     answer = children.run(task, MEASURED, TIMED - MEASURED)
     assert isinstance(answer, Timings)
     return answer

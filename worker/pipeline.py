@@ -61,7 +61,9 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
         unquantized = unquantized if step.stage == "quantize" else network
     run.leave_steps(STEPS_DONE)
     outputs.add_artifacts(network, unquantized)
-    return Compression(files=tuple(outputs.files), steps=tuple(timings), warnings=tuple(run.warnings))
+    return Compression(
+        inputs=network.inputs, files=tuple(outputs.files), steps=tuple(timings), warnings=tuple(run.warnings)
+    )
 
 
 def _loaded(task: Compress, folder: Path, run: Run) -> Network:

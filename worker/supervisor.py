@@ -22,6 +22,7 @@ from app.core.sweeper import sweep
 from worker.failures import Canceled
 from worker.hold import Hold
 from worker.phases import JobRunner
+from worker.sandbox.self_test import SelfTestReport
 
 log = structlog.get_logger()
 
@@ -131,12 +132,9 @@ class Supervisor:
                 hold.let_go("shutting down")
 
 
-def supervise(settings: Settings, worker: str, sandbox: dict[str, object]) -> None:
-    database = Database(settings.url)
+def supervise(settings: Settings, database: Database, worker: str, tested: SelfTestReport) -> None:
+    """Works under the name `worker`. Where the sandbox doesn't hold, no upload's own code is run."""
     queue = Queue(database, settings, worker)
-    runner = JobRunner(settings, database, Storage(settings.files_dir), queue)
-    workers.sign_on(database, worker, sandbox)
-    try:
-        Supervisor(settings, database, queue, runner, worker).run()
-    finally:
-        database.close()
+    runner = JobRunner(settings, database, Storage(settings.files_dir), queue, may_run_own_code=tested.ok)
+    workers.sign_on(database, worker, tested.model_dump(mode="json"))
+    Supervisor(settings, database, queue, runner, worker).run()

@@ -1,7 +1,7 @@
 """Files that jobs made: file first, row second, published exactly once."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import select
@@ -34,16 +34,16 @@ class Artifact(Schema):
 
 
 def publish(
-    database: Database, storage: Storage, queue: Queue, claim: Claim, files: Iterable[Path], result: Result
+    database: Database, storage: Storage, queue: Queue, claim: Claim, files: Mapping[str, Path], result: Result
 ) -> None:
-    """Stores every file, then commits the rows and the job's success together.
+    """Stores every file under the name it is given, then commits the rows and the job's success together.
 
     Raises `LeaseLost` where another worker holds the job by now; then none of the files stays.
     """
     stored: list[tuple[str, StoredFile]] = []
     try:
-        for path in files:
-            stored.append((path.name, storage.store(path, f"jobs/{claim.job}/{claim.attempt}/{path.name}")))
+        for name, path in files.items():
+            stored.append((name, storage.store(path, f"jobs/{claim.job}/{claim.attempt}/{name}")))
         with database.writing() as session:
             queue.finish(session, claim, "succeeded", result=result.model_dump(mode="json"), fraction=1.0, step=None)
             session.add_all(_row(claim, name, file) for name, file in stored)
@@ -86,5 +86,5 @@ def _present(row: ArtifactRow) -> Artifact:
         media_type=row.media_type,
         size_bytes=row.size_bytes,
         sha256=row.sha256,
-        url=f"/v1/jobs/{row.job_id}/artifacts/{row.name}",
+        url=jobs.artifact_url(row.job_id, row.name),
     )

@@ -178,6 +178,10 @@ def release_from_use(session: Session, uses_it: ColumnElement[bool], what: str) 
     session.execute(delete(JobRow).where(uses_it, JobRow.kind == "inspect"))
 
 
+def artifact_url(job_id: str, name: str) -> str:
+    return f"/v1/jobs/{job_id}/artifacts/{name}"
+
+
 def present(row: JobRow) -> Job:
     url = f"/v1/jobs/{row.id}"
     request = row.request

@@ -35,6 +35,8 @@ class Claim(Schema):
     model: str | None
     dataset: str | None
     request: dict[str, Any]
+    created_at: float
+    started_at: float
 
 
 class Queue:
@@ -83,6 +85,8 @@ class Queue:
                 model=row.model_id,
                 dataset=row.dataset_id,
                 request=row.request,
+                created_at=row.created_at,
+                started_at=now,
             )
 
     def renew(self, claim: Claim) -> bool:

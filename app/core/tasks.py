@@ -99,6 +99,9 @@ class StepTiming(Schema):
 
 
 class Compression(Schema):
+    """`inputs` are those that the network was run with, from the upload, the data set or a guess."""
+
+    inputs: tuple[InputSpec, ...]
     files: tuple[WrittenFile, ...]
     steps: tuple[StepTiming, ...]
     warnings: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ class MeasuredJob:
         return self
 
     def result(self, minimize: Goal = "latency") -> Result:
-        compression = Compression(files=tuple(self.files), steps=self.steps)
+        compression = Compression(inputs=(), files=tuple(self.files), steps=self.steps)
         timings = Timings(latencies=self.latencies, environment=ENVIRONMENT)
         upload = self.written["outputs/upload"]
         return assemble(compression, self.found, timings, self.written, upload=upload, minimize=minimize, seed=0)

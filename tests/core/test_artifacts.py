@@ -45,15 +45,15 @@ def claim(database: Database, queue: Queue) -> Claim:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> list[Path]:
+def made(tmp_path: Path) -> dict[str, Path]:
     files = [tmp_path / "model.onnx", tmp_path / "report.html"]
     for file in files:
         file.write_bytes(file.name.encode())
-    return files
+    return {file.name: file for file in files}
 
 
 def test_files_and_success_appear_together(
-    database: Database, storage: Storage, queue: Queue, claim: Claim, made: list[Path]
+    database: Database, storage: Storage, queue: Queue, claim: Claim, made: dict[str, Path]
 ) -> None:
     artifacts.publish(database, storage, queue, claim, made, RESULT)
     assert jobs.get(database, LOCAL, claim.job).status == "succeeded"
@@ -65,7 +65,7 @@ def test_files_and_success_appear_together(
 
 
 def test_a_worker_whose_job_another_one_holds_publishes_nothing(
-    database: Database, storage: Storage, queue: Queue, claim: Claim, made: list[Path]
+    database: Database, storage: Storage, queue: Queue, claim: Claim, made: dict[str, Path]
 ) -> None:
     stale = claim.model_copy(update={"attempt": claim.attempt - 1})
     with pytest.raises(LeaseLost):
@@ -76,7 +76,7 @@ def test_a_worker_whose_job_another_one_holds_publishes_nothing(
 
 @pytest.mark.parametrize("step", range(12))
 def test_death_at_any_step_never_leaves_a_row_without_its_file(
-    database: Database, storage: Storage, settings: Settings, queue: Queue, claim: Claim, made: list[Path], step: int,
+    database: Database, storage: Storage, settings: Settings, queue: Queue, claim: Claim, made: dict[str, Path], step: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Each system call and each commit of a publication is made the last one; then another worker takes over."""

@@ -4,7 +4,7 @@ import itertools
 import json
 import mmap
 from collections.abc import Iterator
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 from app.core.uploads import limits
 from app.core.uploads.byte_ranges import ByteRange, chunks
@@ -17,7 +17,13 @@ _ALIGNMENT = 8
 _ITEM_FORMATS: dict[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-def write_safetensors(file: BinaryIO, state_dict: StateDict, target: BinaryIO) -> None:
+class Target(Protocol):
+    """Takes bytes, one piece after another."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def write_safetensors(file: BinaryIO, state_dict: StateDict, target: Target) -> None:
     """The largest element types first, so that each tensor starts at a multiple of its element's size."""
     names = sorted(state_dict.tensors, key=lambda name: (-state_dict.tensors[name].dtype.size, name))
     target.write(_header({name: state_dict.tensors[name] for name in names}))

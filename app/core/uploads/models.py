@@ -39,7 +39,7 @@ def read_model(path: Path, file_name: str) -> ModelUpload:
         return ModelUpload(format="state_dict", tensors=_facts(state_dict))
 
 
-def convert_to_safetensors(path: Path, target: BinaryIO) -> None:
+def convert_to_safetensors(path: Path, target: Target) -> None:
     """Writes a pickled state dict that `read_model` has accepted. Memory stays flat."""
     with path.open("rb") as file:
         state_dict = _state_dict(file, formats.recognized(file, path.name, formats.MODELS))

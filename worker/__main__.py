@@ -1,0 +1,41 @@
+"""`python -m worker`: one worker over the database and the files that the MODELPRESS_* settings name."""
+
+import os
+import socket
+import sys
+
+import structlog
+
+from app.core.database import Database
+from app.core.settings import Settings
+from worker import forkserver
+from worker.sandbox.self_test import SelfTestReport, self_test
+from worker.supervisor import supervise
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Until SIGTERM or SIGINT; running jobs then go back to the queue."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    settings = Settings()
+    forkserver.prepare()
+    database = Database(settings.url)
+    try:
+        database.migrate()
+        report = self_test(settings.data_dir)
+        _tell(report)
+        supervise(settings, database, f"{socket.gethostname()}.{os.getpid()}", report)
+    finally:
+        database.close()
+
+
+def _tell(report: SelfTestReport) -> None:
+    log.info("sandbox tested", level=report.level.name, ok=report.ok, missing=report.level.missing)
+    for result in report.results:
+        if not result.ok:
+            log.error("sandbox doesn't hold", act=result.act, expected=result.expected, seen=result.seen)
+
+
+if __name__ == "__main__":
+    main()
