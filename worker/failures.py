@@ -58,9 +58,9 @@ OWN_CODE = frozenset({"torchscript", "exported_program"})
 
 def own_code_refused() -> SandboxMissing:
     return SandboxMissing(
-        "Loading this format runs code from the file, and this machine has no Landlock or no seccomp that holds "
-        "to shut it in. Run the worker on Linux 5.13 or later with Landlock switched on, upload a state dict instead, or, if "
-        "you trust everyone who can upload, set MODELPRESS_ALLOW_UNSANDBOXED=true."
+        "Loading this format runs code from the file, and this machine has no Landlock or no seccomp that holds to "
+        "shut it in. Run the worker on Linux 5.13 or later with Landlock switched on, upload a state dict instead, "
+        "or, if you trust everyone who can upload, set MODELPRESS_ALLOW_UNSANDBOXED=true."
     )
 
 

@@ -7,7 +7,7 @@ from app.core.facts import ArrayFacts, ModelFormat
 from app.core.schemas import Schema
 from app.core.uploads import formats
 from app.core.uploads.byte_ranges import file_size
-from app.core.uploads.conversion import check_expansion, write_safetensors
+from app.core.uploads.conversion import Target, check_expansion, write_safetensors
 from app.core.uploads.safetensors_files import read_safetensors
 from app.core.uploads.state_dicts import StateDict, read_legacy_state_dict, read_zip_state_dict
 from app.core.uploads.torch_archive import TorchArchive
