@@ -41,6 +41,13 @@ class TorchArchive:
     def read(self, name: str, limit: int) -> bytes:
         return self._archive.read(f"{self._root}/{name}", limit)
 
+    def require_total(self, names: list[str], limit: int) -> None:
+        total = sum(self._archive.members[f"{self._root}/{name}"].size for name in names)
+        if total > limit:
+            raise refusal(
+                "archive_too_large", f"The archive's code unpacks to {total} bytes; at most {limit} are read."
+            )
+
     def pickle(self, name: str, resolve: Resolve) -> Pickled:
         content = io.BytesIO(self.read(name, limits.PICKLE_BYTES))
         pickled = read_pickle(content, resolve)
