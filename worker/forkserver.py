@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 
-PRELOADED = ("torch", "numpy", "safetensors.torch", "onnx", "onnxruntime", "worker.child", "worker.pipeline")
+PRELOAD = "worker.preload"
 
 _KEPT = frozenset({"HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "VIRTUAL_ENV"})
 _SET = {
@@ -31,7 +31,7 @@ def prepare() -> None:
     for name in set(os.environ) - _KEPT:
         del os.environ[name]
     os.environ.update(_SET)
-    multiprocessing.set_forkserver_preload(list(PRELOADED))
+    multiprocessing.set_forkserver_preload([PRELOAD])
 
 
 def start(target: Callable[..., object], *arguments: object) -> ForkServerProcess:

@@ -1,0 +1,26 @@
+"""Imported by the fork server: whatever a child would otherwise import for itself, seconds each time.
+
+Nothing here computes: torch must not start threads before a child is forked.
+"""
+
+import gc
+import importlib
+from contextlib import suppress
+
+import numpy.random
+import onnxruntime.quantization
+import torch.onnx
+
+import worker.child
+import worker.pipeline
+
+__all__ = ["numpy", "onnxruntime", "torch", "worker"]
+
+# Imported by torch when it exports; private, so they may be gone in another version, which then is only slower.
+for _module in ("torch._dynamo", "torch._export.converter", "torch.onnx._internal.exporter._core"):
+    with suppress(ImportError):
+        importlib.import_module(_module)
+
+# What lives now lives for ever: a child's garbage collector needn't look at it, nor copy its pages by doing so.
+gc.collect()
+gc.freeze()
