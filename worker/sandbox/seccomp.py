@@ -74,8 +74,9 @@ def _program(processor: Machine) -> list[_Instruction]:
     lines += _on(processor, "clone", _only_if_first_argument(_THREAD, mask=_THREAD | _NAMESPACES))
     for call in ("kill", "tgkill"):
         lines += _on(processor, call, _only_if_first_argument(own))
-    for call in ("prlimit64", "sched_setaffinity"):
-        lines += _on(processor, call, _only_if_first_argument(0))
+    lines += _on(processor, "prlimit64", _only_if_first_argument(0))
+    # A hint, which ONNX Runtime gives for each of its threads: for another thread than the caller it seems to succeed.
+    lines += _on(processor, "sched_setaffinity", _only_if_first_argument(0, otherwise=_FAIL))
     for name in REFUSED:
         lines += _on(processor, name, [_Instruction(_RETURN, 0, 0, _FAIL | errno.EPERM)])
     return [*lines, _Instruction(_RETURN, 0, 0, _ALLOW)]
@@ -86,12 +87,14 @@ def _on(processor: Machine, name: str, block: list[_Instruction]) -> list[_Instr
     return [] if number is None else [_Instruction(_EQUAL, 0, len(block), number), *block]
 
 
-def _only_if_first_argument(value: int, mask: int = 0xFFFFFFFF) -> list[_Instruction]:
+def _only_if_first_argument(
+    value: int, mask: int = 0xFFFFFFFF, otherwise: int = _FAIL | errno.EPERM
+) -> list[_Instruction]:
     """Allow when the low half of the first argument, masked, is `value`: the kernel too takes these as 32 bits."""
     return [
         _Instruction(_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
         _Instruction(_AND, 0, 0, mask),
         _Instruction(_EQUAL, 0, 1, value),
         _Instruction(_RETURN, 0, 0, _ALLOW),
-        _Instruction(_RETURN, 0, 0, _FAIL | errno.EPERM),
+        _Instruction(_RETURN, 0, 0, otherwise),
     ]

@@ -34,22 +34,21 @@ _IDENTITY_ONNX = (
 
 
 class ActResult(Schema):
-    """`ok` when `seen` begins as expected."""
+    """`seen` begins with what came of the act: works, refused or failed."""
 
     act: str
     expected: Expected
     seen: str
     without_sandbox: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.seen.startswith(self.expected)
+    ok: bool
 
 
 class SelfTestReport(Schema):
+    """`level` is what the kernel claims to have, `ok` and `results` what was found."""
+
     level: Level
-    results: tuple[ActResult, ...]
     ok: bool
+    results: tuple[ActResult, ...]
 
 
 _RESULTS = TypeAdapter(tuple[ActResult, ...])
@@ -64,8 +63,7 @@ def self_test(folder: Path) -> SelfTestReport:
     with tempfile.TemporaryDirectory(dir=folder, prefix="self-test-") as around, _listener() as port:
         _furnish(Path(around))
         results = _results_of_child(Path(around), port)
-    available = level()
-    return SelfTestReport(level=available, results=results, ok=bool(results) and all(result.ok for result in results))
+    return SelfTestReport(level=level(), ok=bool(results) and all(result.ok for result in results), results=results)
 
 
 def _furnish(around: Path) -> None:
@@ -100,15 +98,17 @@ def _examine(answer: Connection, around: str, parent: int, port: int) -> None:
     """The child's side."""
     with _victim() as victim:
         scene = Scene(Path(around), parent, port, victim)
-        before = {act: _attempt(function, scene) for act, function in FORBIDDEN.items()}
+        before = {act: _attempt(try_, scene) for act, try_ in FORBIDDEN.items()}
         enter(scene.job, _DISK_MB)
-        refusals = [
-            ActResult(act=act, expected="refused", seen=_attempt(function, scene), without_sandbox=before[act])
-            for act, function in FORBIDDEN.items()
-        ]
-        work = [ActResult(act=act, expected="works", seen=_attempt(try_, scene)) for act, try_ in NEEDED.items()]
+        refusals = [_result(act, "refused", _attempt(try_, scene), before[act]) for act, try_ in FORBIDDEN.items()]
+        work = [_result(act, "works", _attempt(try_, scene)) for act, try_ in NEEDED.items()]
     answer.send_bytes(_RESULTS.dump_json((*refusals, *work)))
     os._exit(0)
+
+
+def _result(act: str, expected: Expected, seen: str, without_sandbox: str | None = None) -> ActResult:
+    ok = seen.startswith(expected)
+    return ActResult(act=act, expected=expected, seen=seen, without_sandbox=without_sandbox, ok=ok)
 
 
 @contextmanager

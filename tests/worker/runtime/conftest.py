@@ -16,7 +16,7 @@ from worker.limits import Limits
 TASK = InspectDataset(dataset=DatasetFile(path="inputs/data.npz", format="npz"))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def prepared_forkserver() -> Iterator[None]:
     before = dict(os.environ)
     os.environ["MODELPRESS_SECRET"] = "hush"
