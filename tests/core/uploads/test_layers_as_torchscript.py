@@ -9,17 +9,14 @@ from torch import nn
 from app.core.uploads import read_model
 
 ARGUMENTS = {
-    "AdaptiveLogSoftmaxWithLoss": (8, 20, [5, 10]),
     "Bilinear": (4, 4, 4),
     "EmbeddingBag": (5, 4),
     "Fold": ((4, 4), 2),
     "FractionalMaxPool2d": (2, 2),
     "FractionalMaxPool3d": (2, 2),
+    "GroupNorm": (2, 4),
     "LPPool1d": (2, 2),
     "LPPool2d": (2, 2),
-    "MaxUnpool1d": (2,),
-    "MaxUnpool2d": (2,),
-    "MaxUnpool3d": (2,),
     "MultiheadAttention": (4, 2),
     "Threshold": (1.0, 2.0),
     "Transformer": (4, 2, 1, 1, 8),
@@ -29,8 +26,18 @@ ARGUMENTS = {
     "UpsamplingBilinear2d": (None, 2),
     "UpsamplingNearest2d": (None, 2),
 }
-NOT_SCRIPTABLE = {"AdaptiveLogSoftmaxWithLoss", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "CrossMapLRN2d"}
-NOT_LAYERS = {
+NOT_SCRIPTABLE = {
+    "AdaptiveLogSoftmaxWithLoss",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "CrossMapLRN2d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "SyncBatchNorm",
+}
+BASES_AND_CONTAINERS = {
     "Container",
     "Module",
     "ModuleDict",
@@ -39,15 +46,15 @@ NOT_LAYERS = {
     "ParameterList",
     "RNNBase",
     "RNNCellBase",
+    "TransformerDecoder",
+    "TransformerEncoder",
 }
-IN_OTHERS = {"TransformerEncoder", "TransformerDecoder"}
 
 
 def layers() -> list[str]:
     classes = {name for name, value in vars(nn).items() if isinstance(value, type) and issubclass(value, nn.Module)}
-    return sorted(
-        name for name in classes - NOT_SCRIPTABLE - NOT_LAYERS if "Lazy" not in name and "Parallel" not in name
-    )
+    names = classes - NOT_SCRIPTABLE - BASES_AND_CONTAINERS
+    return sorted(name for name in names if not any(part in name for part in ("Lazy", "Parallel", "Loss")))
 
 
 def made(name: str) -> nn.Module:
