@@ -20,6 +20,7 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     settings = Settings()
     forkserver.prepare()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.url)
     try:
         database.migrate()
@@ -31,9 +32,10 @@ def main() -> None:
 
 
 def _tell(report: SelfTestReport) -> None:
-    log.info("sandbox tested", level=report.level, ok=report.ok, missing=report.missing)
-    for failure in report.failures():
-        log.error("sandbox doesn't hold", act=failure.act, expected=failure.expected, seen=failure.seen)
+    log.info("sandbox tested", level=report.level.name, ok=report.ok, missing=report.level.missing)
+    for result in report.results:
+        if not result.ok:
+            log.error("sandbox doesn't hold", act=result.act, expected=result.expected, seen=result.seen)
 
 
 if __name__ == "__main__":
