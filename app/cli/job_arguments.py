@@ -13,7 +13,8 @@ ArchitectureFile = Annotated[
 InputsJson = Annotated[str | None, typer.Option(help='Such as \'[{"name": "x", "shape": ["batch", 1, 28, 28]}]\'.')]
 Preset = Annotated[str | None, typer.Option(help="small, fast or safe.  [default: fast, where no recipe is given]")]
 RecipeFile = Annotated[
-    Path | None, typer.Option("--recipe", exists=True, dir_okay=False, help='JSON such as {"steps": [...]}.')
+    Path | None,
+    typer.Option("--recipe", exists=True, dir_okay=False, help='JSON such as {"steps": [...]}, or a recipe.json.'),
 ]
 Formats = Annotated[
     list[str] | None, typer.Option("--format", "-f", help="onnx, torchscript or state_dict; may be repeated.")
@@ -25,8 +26,13 @@ def job_options(preset: str | None, recipe: Path | None, formats: list[str] | No
     """The body of a job, without its model and its data set."""
     if preset is not None and recipe is not None:
         raise typer.BadParameter("give --preset or --recipe, not both")
-    asked = read_json_file(recipe) or {"preset": preset or "fast"}
+    asked = {"preset": preset or "fast"} if recipe is None else _recipe_in(read_json_file(recipe))
     return {"recipe": asked, "outputs": formats or ["onnx"], "seed": seed}
+
+
+def _recipe_in(document: Any) -> Any:
+    """A recipe, or the `recipe.json` of an earlier job, which holds the whole request."""
+    return document.get("recipe", document) if isinstance(document, dict) else document
 
 
 def read_json_file(path: Path | None) -> Any:

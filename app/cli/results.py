@@ -3,15 +3,18 @@
 from rich.table import Table
 
 from app.cli.printing import console
+from app.core import figures
 from app.core.jobs import Job
 from app.core.measurements import Comparison, Measurement, Quality, Result, Speedup
+
+NOTHING = "-"
 
 
 def print_result(job: Job) -> None:
     if job.result is None:
         return
     console.print(_comparison_table(job.result))
-    console.print(_speedup_text(job.result.comparison.speedup))
+    console.print(_speedup_text(job.result.comparison.speedup), highlight=False)
     console.print(_files_table(job.result))
     for warning in job.result.warnings:
         console.print(f"! {warning}", style="yellow", markup=False, highlight=False)
@@ -19,16 +22,21 @@ def print_result(job: Job) -> None:
 
 def _comparison_table(result: Result) -> Table:
     """The upload beside the best file, a row for each thing that was measured."""
-    table = Table(title=f"the upload and {result.best}", title_justify="left")
-    for heading in ("", "before", "after", "before / after"):
-        table.add_column(heading, justify="left" if heading == "" else "right")
+    table = _table(f"The upload and {result.best}", "", "before", "after", "before / after")
     before, after, comparison = result.baseline, result.compressed, result.comparison
-    table.add_row("size", _size(before.size_bytes), _size(after.size_bytes), _ratio(comparison.size_ratio))
-    table.add_row("parameters", f"{before.parameters:,}", f"{after.parameters:,}", _ratio(comparison.parameter_ratio))
+    table.add_row(
+        "size", figures.size(before.size_bytes), figures.size(after.size_bytes), figures.ratio(comparison.size_ratio)
+    )
+    table.add_row(
+        "parameters", f"{before.parameters:,}", f"{after.parameters:,}", figures.ratio(comparison.parameter_ratio)
+    )
     table.add_row("not zero", f"{before.nonzero_parameters:,}", f"{after.nonzero_parameters:,}", "")
     table.add_row("MACs", _count(before.macs), _count(after.macs), _ratio(comparison.macs_ratio))
-    table.add_row("one call", _latency(before), _latency(after), _measured_speedup(comparison))
-    table.add_row(_quality_name(before.quality), _quality(before.quality), _quality(after.quality), _change(comparison))
+    speedup = comparison.speedup
+    table.add_row("one call", _latency(before), _latency(after), _ratio(speedup.median if speedup else None))
+    table.add_row(
+        _quality_name(after.quality), _quality(before.quality), _quality(after.quality), _change(comparison, after)
+    )
     return table
 
 
@@ -37,60 +45,60 @@ def _speedup_text(speedup: Speedup | None) -> str:
         return "No speed-up was measured."
     low, high = speedup.ci95
     return (
-        f"Speed-up {speedup.median:.2f} x (95 % interval {low:.2f} to {high:.2f}): {speedup.runtime_only:.2f} x from "
-        f"the runtime alone, {speedup.compression_only:.2f} x from compression."
+        f"Speed-up {figures.ratio(speedup.median)} (95 % interval {figures.ratio(low)} to {figures.ratio(high)}): "
+        f"{figures.ratio(speedup.runtime_only)} from the runtime alone, "
+        f"{figures.ratio(speedup.compression_only)} from compression."
     )
 
 
 def _files_table(result: Result) -> Table:
-    table = Table(title="files", title_justify="left")
-    for heading in ("name", "size", "one call", "quality", "largest difference", "cosine"):
-        table.add_column(heading, justify="left" if heading == "name" else "right")
+    """Each file as it was when loaded afresh; difference and cosine are to the network it was written from."""
+    table = _table("Files", "name", "size", "one call", "quality", "largest difference", "cosine")
     for artifact in result.artifacts:
-        verified = artifact.verified
+        measured, verified = artifact.measured, artifact.verified
         table.add_row(
             artifact.name,
-            _size(artifact.size_bytes),
-            _latency(artifact.measured),
-            _quality(artifact.measured.quality),
-            "-" if verified.max_difference is None else f"{verified.max_difference:.1e}",
-            "-" if verified.cosine is None else f"{verified.cosine:.4f}",
+            figures.size(artifact.size_bytes),
+            _latency(measured),
+            _quality(measured.quality),
+            NOTHING if verified.max_difference is None else f"{verified.max_difference:.1e}",
+            NOTHING if verified.cosine is None else f"{verified.cosine:.5f}",
         )
     return table
 
 
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1000:,.1f} kB"
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first)
+    for heading in others:
+        table.add_column(heading, justify="right")
+    return table
 
 
 def _count(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
+    return NOTHING if value is None else f"{value:,}"
 
 
 def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} x"
+    return NOTHING if value is None else figures.ratio(value)
 
 
 def _latency(measurement: Measurement) -> str:
-    return f"{measurement.latency_ms[0].median:.3f} ms" if measurement.latency_ms else "-"
-
-
-def _measured_speedup(comparison: Comparison) -> str:
-    return _ratio(comparison.speedup.median) if comparison.speedup else "-"
+    return figures.milliseconds(measurement.latency_ms[0].median) if measurement.latency_ms else NOTHING
 
 
 def _quality_name(quality: Quality | None) -> str:
     if quality is None:
         return "quality"
     name = quality.metric.replace("_", " ")
-    return f"{name}, {'random inputs' if quality.synthetic else f'{quality.examples:,} examples'}"
+    return f"{name}, {quality.examples:,} {'random inputs' if quality.synthetic else 'examples'}"
 
 
 def _quality(quality: Quality | None) -> str:
-    if quality is None:
-        return "-"
-    return f"{quality.value:.4g}" if quality.metric == "mean_squared_error" else f"{quality.value:.2%}"
+    return NOTHING if quality is None else figures.quality(quality.metric, quality.value)
 
 
-def _change(comparison: Comparison) -> str:
-    return "-" if comparison.quality_change is None else f"change {comparison.quality_change:+.4f}"
+def _change(comparison: Comparison, after: Measurement) -> str:
+    if comparison.quality_change is None or after.quality is None:
+        return NOTHING
+    return figures.change(after.quality.metric, comparison.quality_change)

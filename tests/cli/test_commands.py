@@ -56,7 +56,7 @@ def test_watching_a_finished_job_shows_what_was_measured(url: str, finished_job:
     shown = run("--url", url, "jobs", "watch", finished_job)
     assert shown.exit_code == 0
     assert "the upload and model.onnx" in shown.stdout
-    assert "1.00 x" in shown.stdout
+    assert "1.00×" in shown.stdout
     run("--url", url, "jobs", "download", finished_job, "-o", str(tmp_path / "out"))
     assert (tmp_path / "out" / "model.onnx").read_text() == "this is model.onnx"
 
