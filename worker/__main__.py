@@ -2,11 +2,11 @@
 
 import os
 import socket
-import sys
 
 import structlog
 
 from app.core.database import Database
+from app.core.service_log import log_to_stderr
 from app.core.settings import Settings
 from worker import forkserver
 from worker.sandbox.self_test import SelfTestReport, self_test
@@ -17,8 +17,8 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Until SIGTERM or SIGINT; running jobs then go back to the queue."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     settings = Settings()
+    log_to_stderr(settings.log_level)
     forkserver.prepare()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.url)
