@@ -36,12 +36,12 @@ def count(network: Network) -> Counts:
 @contextmanager
 def _countable_kernels() -> Iterator[None]:
     """Fused recurrent and attention kernels have no formula in the counter; the matrix products inside them have."""
-    before, *_ = torch.backends.mkldnn.set_flags(_enabled=False)
+    before, *_ = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)  # type: ignore[no-untyped-call]
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        torch.backends.mkldnn.set_flags(_enabled=before)
+        torch.backends.mkldnn.set_flags(_enabled=before, _fp32_precision=None)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

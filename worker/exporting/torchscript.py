@@ -1,5 +1,6 @@
 """TorchScript by tracing. torch.jit is on its way out of torch: only this module writes it."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -10,7 +11,8 @@ from worker.network import Network, tensors_in
 
 
 def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # constants: see below
         traced = torch.jit.trace(network.module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]
     _check_batch_is_free(network, traced)
     torch.jit.save(traced, str(path))

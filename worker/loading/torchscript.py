@@ -1,5 +1,6 @@
 """A TorchScript archive -> an editable network, compared with the archive before anyone relies on it."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -47,7 +48,9 @@ def lift_archive(archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...])
     """Raises NotEditable where the graph holds what can't be edited, Invalid where the result differs."""
     examples = random_inputs(inputs, 2, seed=0)
     try:
-        module = lift(convert(archive, examples))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the converter itself does
+            module = lift(convert(archive, examples))
     except Unsupported as problem:
         raise NotEditable(
             (Blocker(operator=problem.operator, where=problem.where, advice=problem.advice),)

@@ -15,10 +15,14 @@ _INT8 = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 
 
 def unselected_nodes(step: Step, model: onnx.ModelProto, operators: Collection[str]) -> list[str]:
-    """Names of the nodes that the step must leave in float. The node of a layer bears the layer's name."""
+    """Names of the nodes that the step must leave in float. The node of a layer bears the layer's name.
+
+    `only` leaves out every node that isn't of a chosen layer, `exclude` just those of the excluded layers.
+    """
     weighted = [node for node in model.graph.node if node.op_type in operators and has_weights(node, model)]
     chosen = set(selected(step, dict.fromkeys(layer_of(node) for node in weighted)))
-    return [str(node.name) for node in weighted if layer_of(node) not in chosen]
+    candidates = model.graph.node if step.only else weighted
+    return [str(node.name) for node in candidates if layer_of(node) not in chosen]
 
 
 def has_weights(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
 
 from app.core.recipes import StaticQuantization
 from worker.data import Examples
@@ -18,7 +19,13 @@ from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
 
 BATCH_SIZE = 16
+# They have no int8 kernels: quantizing around them would only cost accuracy.
+KEPT_IN_FLOAT = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+RECURRENT_STAY_FLOAT = (
+    "ONNX Runtime has no static int8 kernels for recurrent layers: they stay in float32. A dynamic_quantization step "
+    "stores LSTM weights in int8."
+)
 
 
 @apply.register
@@ -26,6 +33,9 @@ def static_quantization(step: StaticQuantization, network: Network, run: Run) ->
     """The network stays as it is: its ONNX file is quantized when it is written."""
     assert run.data is not None, "a recipe with calibration is refused without data"
     examples, positions = run.data.train, run.data.train.chosen(step.examples, run.seed)
+
+    if any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
+        run.warn(RECURRENT_STAY_FLOAT)
 
     def quantize(source: Path, target: Path) -> None:
         run.progress(0.5, f"Finding ranges on {len(positions)} examples")
@@ -66,8 +76,13 @@ def _quantize(step: StaticQuantization, source: Path, target: Path, calibration:
         reduce_range=needs_reduced_range(),
         activation_type=QuantType.QUInt8 if step.scheme == "u8s8" else QuantType.QInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=unselected_nodes(step, onnx.load(prepared), WEIGHTED),
+        nodes_to_exclude=nodes_in_float(step, onnx.load(prepared)),
         calibrate_method=CalibrationMethod.MinMax,
     )
     prepared.unlink()
     check_holds_int8(target, step)
+
+
+def nodes_in_float(step: StaticQuantization, model: onnx.ModelProto) -> list[str]:
+    kept = [str(node.name) for node in model.graph.node if node.op_type in KEPT_IN_FLOAT]
+    return unselected_nodes(step, model, WEIGHTED) + kept
