@@ -1,0 +1,178 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from app.core.errors import Invalid
+from app.core.inputs import InputSpec
+from app.core.tasks import InspectDataset, InspectModel, ModelFile
+from tests.worker.jobs import DATA, MODEL, inspected, job_folder, save_data, save_torchscript, silent
+from tests.worker.networks import NETWORKS, Example
+from worker.pipeline import perform
+
+
+def inspect(folder: Path, **model: object):
+    return perform(InspectModel(model=ModelFile(path=MODEL, format="torchscript", **model)), folder, silent)
+
+
+def archive(folder: Path, network: nn.Module, example: Example, *, scripted: bool = False) -> Path:
+    (folder / "inputs").mkdir()
+    save_torchscript(folder / MODEL, network.eval(), example, scripted=scripted)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "lstm", "transformer"])
+def test_parameters_and_layers_are_those_of_the_network(tmp_path: Path, name: str) -> None:
+    example = NETWORKS[name]
+    _, inspection = inspected(job_folder(tmp_path / "job", example))
+    facts, network = inspection.facts, example.network()
+    assert facts.parameters == sum(parameter.numel() for parameter in network.parameters())
+    assert facts.editable == "whole"
+    assert inspection.inputs_from == "dataset"
+    assert inspection.inputs[0].shape == ("batch", *example.shape)
+
+
+def test_macs_are_counted_for_one_example(tmp_path: Path) -> None:
+    _, inspection = inspected(job_folder(tmp_path / "job", NETWORKS["cnn"]))
+    macs = {layer.name: layer.macs for layer in inspection.facts.layers}
+    assert macs["conv1"] == 16 * 3 * 9 * 10 * 10
+    assert macs["conv2"] == 32 * 16 * 9 * 8 * 8
+    assert macs["fc"] == 512 * 4
+    assert inspection.facts.macs == macs["conv1"] + macs["conv2"] + macs["fc"]
+
+
+def test_macs_of_recurrent_layers_are_counted(tmp_path: Path) -> None:
+    _, inspection = inspected(job_folder(tmp_path / "job", NETWORKS["lstm"]))
+    first, second = 10 * 2 * 4 * 48 * (6 + 48), 10 * 2 * 4 * 48 * (96 + 48)
+    assert next(layer.macs for layer in inspection.facts.layers if layer.type == "LSTM") == first + second
+
+
+def test_layers_tell_their_output_shape(tmp_path: Path) -> None:
+    _, inspection = inspected(job_folder(tmp_path / "job", NETWORKS["cnn"]))
+    shapes = {layer.name: layer.output_shape for layer in inspection.facts.layers}
+    assert shapes["conv1"] == (1, 16, 10, 10)
+    assert shapes["fc"] == (1, 4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "transformer"])
+def test_without_data_inputs_are_guessed_from_the_first_layer(tmp_path: Path, name: str) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["residual"] if name == "cnn" else NETWORKS[name])
+    if name == "transformer":  # its position table fixes the length, which no layer tells
+        with pytest.raises(Invalid) as caught:
+            inspected(folder, with_data=False)
+        assert caught.value.code == "forward_failed"
+        return
+    _, inspection = inspected(folder, with_data=False)
+    assert inspection.inputs_from == "guessed"
+
+
+def test_an_embedding_is_guessed_to_take_integers_below_its_size(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Embedding(30, 8), nn.Flatten(), nn.Linear(16 * 8, 2))
+    inspection = inspect(archive(tmp_path, network, Example(lambda: network, (16,), vocabulary=30)))
+    assert inspection.inputs == (InputSpec(name="input", shape=("batch", 16), dtype="int64", low=0, high=30),)
+
+
+class OnlyTwo(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(2, -1)
+
+
+class Raises(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if bool(x.sum() < 1e9):
+            raise RuntimeError("a secret of the author")
+        return self.fc(x)
+
+
+@pytest.mark.parametrize("network", [OnlyTwo(), Raises()], ids=["fixed batch", "raises"])
+def test_a_network_that_does_not_run_is_told_how_to_give_inputs(tmp_path: Path, network: nn.Module) -> None:
+    folder = archive(tmp_path, network, Example(lambda: network, (3,)), scripted=True)
+    with pytest.raises(Invalid, match="`inputs`") as caught:
+        inspect(folder, inputs=(InputSpec(name="x", shape=("batch", 3)),))
+    assert caught.value.code == "forward_failed"
+    assert "secret" not in caught.value.detail
+
+
+def test_a_fixed_first_dimension_is_refused(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["mlp"])
+    with pytest.raises(Invalid, match="batch") as caught:
+        inspect(folder, inputs=(InputSpec(name="x", shape=(1, 20)),))
+    assert caught.value.code == "forward_failed"
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+    network[0].weight.data[0, 0] = float("nan")
+    folder = archive(tmp_path, network, Example(lambda: network, (3,)))
+    with pytest.raises(Invalid) as caught:
+        inspect(folder, inputs=(InputSpec(name="x", shape=("batch", 3)),))
+    assert caught.value.code in ("weights_not_finite", "outputs_not_finite")
+
+
+class TwoAnswers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"scores": self.fc(x), "inputs": x}
+
+
+def test_several_outputs_are_flattened(tmp_path: Path) -> None:
+    network = TwoAnswers()
+    folder = archive(tmp_path, network, Example(lambda: network, (3,)), scripted=True)
+    assert inspect(folder).facts.editable == "whole"
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / MODEL).write_bytes(b"PK\x03\x04 not a model")
+    with pytest.raises(Invalid) as caught:
+        inspect(tmp_path)
+    assert caught.value.code == "load_failed"
+
+
+def test_half_precision_archives_compute_in_float32(tmp_path: Path) -> None:
+    example = NETWORKS["mlp"]
+    (tmp_path / "inputs").mkdir()
+    with torch.no_grad():
+        traced = torch.jit.trace(example.network(), example.inputs(2))
+    torch.jit.save(traced.half(), str(tmp_path / MODEL))
+    assert inspect(tmp_path).inputs[0].dtype == "float32"
+
+
+def dataset_facts(folder: Path, **replaced: np.ndarray):
+    (folder / "inputs").mkdir()
+    save_data(folder / DATA.path, NETWORKS["mlp"], **replaced)
+    return perform(InspectDataset(dataset=DATA), folder, silent)
+
+
+def test_integer_labels_mean_classification(tmp_path: Path) -> None:
+    facts = dataset_facts(tmp_path)
+    assert (facts.task, facts.classes, facts.examples) == ("classification", 4, {"train": 40, "test": 20})
+    assert facts.arrays["x_train"].shape == (40, 20)
+
+
+def test_float_labels_mean_regression(tmp_path: Path) -> None:
+    facts = dataset_facts(tmp_path, y_train=np.zeros(40), y_test=np.zeros(20))
+    assert (facts.task, facts.classes) == ("regression", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("x_test", np.full((20, 20), np.inf), "values_not_finite"),
+        ("y_train", np.full(40, -1), "labels_out_of_range"),
+        ("y_test", np.full(20, 10**6), "labels_out_of_range"),
+    ],
+)
+def test_impossible_values_are_refused(tmp_path: Path, name: str, values: np.ndarray, code: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        dataset_facts(tmp_path, **{name: values})
+    assert caught.value.code == code
