@@ -5,12 +5,10 @@ import socket
 
 import structlog
 
-from app.core.database import Database
 from app.core.service_log import log_to_stderr
 from app.core.settings import Settings
 from worker import forkserver
 from worker.sandbox.self_test import SelfTestReport, self_test
-from worker.supervisor import supervise
 
 log = structlog.get_logger()
 
@@ -20,6 +18,10 @@ def main() -> None:
     settings = Settings()
     log_to_stderr(settings.log_level)
     forkserver.prepare()
+    # Imported while the fork server imports torch.
+    from app.core.database import Database
+    from worker.supervisor import supervise
+
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(settings.url)
     try:
@@ -32,7 +34,7 @@ def main() -> None:
 
 
 def _tell(report: SelfTestReport) -> None:
-    log.info("sandbox tested", level=report.level.name, ok=report.ok, missing=report.level.missing)
+    log.info("sandbox tested", sandbox=report.level.name, ok=report.ok, missing=report.level.missing)
     for result in report.results:
         if not result.ok:
             log.error("sandbox doesn't hold", act=result.act, expected=result.expected, seen=result.seen)
