@@ -1,0 +1,99 @@
+"""What an int8 file holds, read from the file."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from app.core.errors import Invalid, Problem
+from app.core.recipes import DynamicQuantization, StaticQuantization, Step
+from tests.worker.jobs import compress, file_of, job_folder
+from tests.worker.networks import NETWORKS
+
+
+def quantized(folder: Path, network: str, *steps: Step) -> onnx.ModelProto:
+    job_folder(folder, NETWORKS[network])
+    compression = compress(folder, steps)
+    return onnx.load(folder / file_of(compression, "model.onnx").path)
+
+
+def int8_weights(model: onnx.ModelProto) -> set[tuple[int, ...]]:
+    """Shapes of the stored int8 tensors that aren't scales or zero points."""
+    return {tuple(w.dims) for w in model.graph.initializer if w.data_type == onnx.TensorProto.INT8 and len(w.dims) > 1}
+
+
+def operators(model: onnx.ModelProto) -> set[str]:
+    return {node.op_type for node in model.graph.node}
+
+
+CONV1, CONV2, FC = (16, 3, 3, 3), (32, 16, 3, 3), (4, 512)
+
+
+def test_static_int8_holds_every_layer(tmp_path: Path) -> None:
+    assert int8_weights(quantized(tmp_path / "job", "cnn", StaticQuantization())) == {CONV1, CONV2, FC}
+
+
+def test_static_int8_is_per_channel(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "cnn", StaticQuantization())
+    scales = {w.name: list(w.dims) for w in model.graph.initializer if w.name.endswith("weight_scale")}
+    assert scales["conv1.weight_scale"] == [16]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [({"exclude": ("conv1",)}, {CONV2, FC}), ({"exclude": ("conv*",)}, {FC}), ({"only": ("conv2",)}, {CONV2})],
+)
+def test_static_int8_leaves_out_what_it_is_told(tmp_path: Path, fields: dict, kept: set) -> None:
+    assert int8_weights(quantized(tmp_path / "job", "cnn", StaticQuantization(**fields))) == kept
+
+
+def test_equal_names_in_different_blocks_are_told_apart(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "residual", StaticQuantization(only=("blocks.1.conv1",)))
+    assert int8_weights(model) == {(32, 16, 3, 3)}
+
+
+def test_dynamic_int8_leaves_convolutions_in_float(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "cnn", DynamicQuantization())
+    assert "ConvInteger" not in operators(model)
+    assert int8_weights(model) == {tuple(reversed(FC))}
+
+
+def test_dynamic_int8_holds_lstm_weights(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "lstm", DynamicQuantization())
+    assert "DynamicQuantizeLSTM" in operators(model)
+    assert "LSTM" not in operators(model)
+
+
+def test_dynamic_int8_leaves_out_what_it_is_told(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "lstm", DynamicQuantization(exclude=("head.*",)))
+    assert "DynamicQuantizeLSTM" in operators(model)
+    assert "MatMulInteger" not in operators(model)
+
+
+def test_static_and_dynamic_share_a_recurrent_network(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "lstm", StaticQuantization(), DynamicQuantization(only=("lstm",)))
+    assert {"DynamicQuantizeLSTM", "QuantizeLinear"} <= operators(model)
+
+
+def test_recurrent_layers_left_in_float_are_told(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["lstm"])
+    assert any("recurrent" in warning for warning in compress(folder, (StaticQuantization(),)).warnings)
+
+
+def test_dynamic_int8_needs_no_data(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["mlp"])
+    compression = compress(folder, (DynamicQuantization(),), with_data=False)
+    assert file_of(compression, "model.onnx").quantized
+
+
+def test_leaving_everything_out_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(Problem) as caught:
+        quantized(tmp_path / "job", "mlp", StaticQuantization(exclude=("*",)))
+    assert caught.value.code == "nothing_quantized"
+    assert caught.value.step == 0
+
+
+def test_a_misspelt_layer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="conv1, conv2, fc") as caught:
+        quantized(tmp_path / "job", "cnn", StaticQuantization(exclude=("convolution1",)))
+    assert caught.value.code == "pattern_matches_nothing"
