@@ -25,7 +25,7 @@ def without_mutations(graph: fx.Graph) -> None:
             continue
         written = node.args[0]
         later = _read_after(graph, node)
-        others = _names_of_same_memory(written) - {written, node}
+        others = _names_of_same_memory(written, besides=node) - {written, node}
         if written.op != "get_attr" and not (others & later):
             _replace(node, written, target, later)
 
@@ -59,8 +59,9 @@ def _read_after(graph: fx.Graph, node: fx.Node) -> set[fx.Node]:
     return read
 
 
-def _names_of_same_memory(node: fx.Node) -> set[fx.Node]:
-    found, waiting = set[fx.Node](), [node]
+def _names_of_same_memory(node: fx.Node, besides: fx.Node) -> set[fx.Node]:
+    """Views of `node` and what it views, but nothing that comes from `besides`: that will be a tensor of its own."""
+    found, waiting = {besides}, [node]
     while waiting:
         one = waiting.pop()
         if one in found:
@@ -74,7 +75,7 @@ def _names_of_same_memory(node: fx.Node) -> set[fx.Node]:
 def _may_alias(node: fx.Node) -> list[fx.Node]:
     """The arguments whose memory the node's value may be."""
     if node.target is operator.getitem:
-        return list(node.all_input_nodes)
+        return [one for one in node.all_input_nodes if _may_alias(one)]
     if not is_operator(node):
         return []
     returns_view = any(value.alias_info is not None for value in node.target._schema.returns)  # type: ignore[union-attr]

@@ -46,14 +46,15 @@ class Placement:
         return (type(layer.module), repr(layer.module), *tensors)
 
     def _home(self, layer: Layer) -> str | None:
-        """The place whose tensors are the layer's, by name and nothing besides."""
+        """The place whose tensors are the layer's, by name and nothing besides; the fullest if there are several."""
         mine = {name: self._stored[path] for name, path in layer.owned.items()}
-        for owner in dict.fromkeys(path.rpartition(".")[0] for path in layer.owned.values()):
-            there = self._tensors_in(owner) if owner else {}
+        fitting: dict[str, int] = {}
+        for owner in {path.rpartition(".")[0] for path in layer.owned.values()} - {""}:
+            there = self._tensors_in(owner)
             there.pop("num_batches_tracked", None)
             if there and all(mine.get(name) is tensor for name, tensor in there.items()):
-                return owner
-        return None
+                fitting[owner] = len(there) - (owner in self.modules)
+        return max(sorted(fitting), key=fitting.__getitem__, default=None)
 
     def _tensors_in(self, owner: str) -> dict[str, Tensor]:
         prefix = f"{owner}."

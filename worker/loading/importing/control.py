@@ -1,0 +1,111 @@
+"""Branches and loops: taken as the example inputs take them, with a note where a size decided."""
+
+from typing import Any
+
+from torch import fx
+
+from worker.loading.importing.instruction import Instruction, computes, refuses, runs
+from worker.loading.importing.interpreter import Interpreter
+from worker.loading.importing.values import Traced, examples, is_from_data
+from worker.loading.unsupported import Unsupported
+
+MOST_ROUNDS = 2000
+BOOKKEEPING = frozenset({"num_batches_tracked", "running_mean", "running_var"})
+
+
+@runs("prim::If")
+def branch(interpreter: Interpreter, instruction: Instruction) -> Any:
+    condition = instruction.inputs[0]
+    taken, other = instruction.blocks if examples(condition) else reversed(instruction.blocks)
+    if not _only_raises(other):
+        _decide(interpreter, instruction, condition)
+    if _depends_on_training(instruction.node.inputsAt(0)) and _computes(other):
+        interpreter.warnings.append(
+            f"What {instruction.scope or 'the network'} does in training mode only is left out; "
+            "it trains as it evaluates."
+        )
+    return instruction.answer(interpreter.run_block(taken))
+
+
+@runs("prim::Loop")
+def loop(interpreter: Interpreter, instruction: Instruction) -> Any:
+    rounds, condition, *carried = instruction.inputs
+    block = instruction.blocks[0]
+    number = 0
+    if isinstance(rounds, Traced):
+        _decide(interpreter, instruction, rounds)
+    while examples(condition) and number < examples(rounds):
+        _decide(interpreter, instruction, condition)
+        if number == MOST_ROUNDS:
+            raise Unsupported("prim::Loop", instruction.scope, f"the loop runs more than {MOST_ROUNDS} times.")
+        condition, *carried = interpreter.run_block(block, [number, *carried])
+        number += 1
+    return instruction.answer(carried)
+
+
+def _decide(interpreter: Interpreter, instruction: Instruction, decision: Any) -> None:
+    """Notes what was decided by a size, refuses what was decided by data."""
+    if is_from_data(decision) or (isinstance(decision, Traced) and decision.is_tensor):
+        raise Unsupported(
+            instruction.kind,
+            instruction.scope,
+            "which way the network goes depends on the values of its input; move the decision out of the network, "
+            "or write it with torch.where.",
+        )
+    if isinstance(decision, Traced):
+        guard = f"{_text(decision.node)} is {decision.example}"
+        if guard not in interpreter.guards:
+            interpreter.guards.append(guard)
+
+
+def _text(node: fx.Node) -> str:
+    """`x.size(2) % 2`-like words for a node that computes with sizes."""
+    if node.op == "placeholder":
+        return node.name
+    arguments = [_text(one) if isinstance(one, fx.Node) else repr(one) for one in node.args]
+    name = getattr(node.target, "__name__", str(node.target)).partition(".")[0]
+    if name == "sym_size":
+        tensor = node.all_input_nodes[0]
+        source = tensor.name if tensor.op == "placeholder" else f"{tensor.meta.get('scope') or 'network'}:{tensor.name}"
+        return f"{source}.size({arguments[1]})"
+    return f"{name}({', '.join(arguments)})"
+
+
+def _only_raises(block: Any) -> bool:
+    return any(node.kind() == "prim::RaiseException" for node in block.nodes())
+
+
+def _depends_on_training(value: Any) -> bool:
+    node = value.node()
+    if node.kind() == "prim::GetAttr":
+        return bool(node.s("name") == "training")
+    if node.kind() in ("prim::If", "aten::__not__", "aten::__and__", "aten::__or__"):
+        return any(_depends_on_training(one) for one in node.inputs())
+    return False
+
+
+def _computes(block: Any) -> bool:
+    """Whether a block works on tensors, beyond the running statistics of a batch norm."""
+    nodes = [inner for node in block.nodes() for inner in _with_inner(node)]
+    if any(node.kind() == "prim::GetAttr" and node.s("name") in BOOKKEEPING for node in nodes):
+        return False
+    return any(
+        node.kind().startswith("aten::") and any(str(one.type()) == "Tensor" for one in node.outputs())
+        for node in nodes
+    )
+
+
+def _with_inner(node: Any) -> list[Any]:
+    return [node, *(one for block in node.blocks() for inner in block.nodes() for one in _with_inner(inner))]
+
+
+refuses(
+    "prim::RaiseException",
+    advice="the network refuses the example inputs; say in `inputs` which shapes and types it takes.",
+)
+
+
+@computes("prim::Enter", "prim::Exit")
+def enter_or_exit(context: Any, *_exception: Any) -> Any:
+    """What blocks such as `no_grad` do has been inlined."""
+    return context
