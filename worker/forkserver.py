@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 
 PRELOAD = "worker.preload"
@@ -27,11 +28,15 @@ _one_at_a_time = threading.Lock()
 
 
 def prepare() -> None:
-    """To be called once, before the first child and before other threads. Drops all but a few environment variables."""
+    """Drop all but a few environment variables, then start the fork server, which goes on importing by itself.
+
+    To be called once, as soon as the settings are read and before other threads are started.
+    """
     for name in set(os.environ) - _KEPT:
         del os.environ[name]
     os.environ.update(_SET)
     multiprocessing.set_forkserver_preload([PRELOAD])
+    forkserver.ensure_running()
 
 
 def start(target: Callable[..., object], *arguments: object) -> ForkServerProcess:
