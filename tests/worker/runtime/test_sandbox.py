@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from app.core.tasks import InspectModel, ModelFile
-from tests.worker.runtime.conftest import Run
+from tests.worker.runtime.conftest import TASK, Run
 from worker.failures import ChildFailure
 from worker.sandbox import landlock, level, seccomp
 from worker.sandbox.self_test import SelfTestReport, self_test
@@ -71,12 +71,26 @@ def test_the_level_says_what_is_missing(
 
 def test_without_landlock_a_models_own_code_is_refused_unless_allowed(run: Run) -> None:
     with pytest.raises(ChildFailure, match="MODELPRESS_ALLOW_UNSANDBOXED") as caught:
-        run("kernel_without_landlock:perform", TORCHSCRIPT)
+        run("older_kernel:landlock_0", TORCHSCRIPT)
     assert caught.value.code == "sandbox_missing"
     with pytest.raises(ChildFailure) as caught:
-        run("kernel_without_landlock:perform", TORCHSCRIPT, allow_unsandboxed=True)
+        run("older_kernel:landlock_0", TORCHSCRIPT, allow_unsandboxed=True)
     assert caught.value.code == "bad_answer", "it ran, and answered with facts of a data set"
-    run("kernel_without_landlock:perform")
+    run("older_kernel:landlock_0")
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
+def test_each_version_of_landlock_hides_what_is_outside(run: Run, version: int) -> None:
+    """With the rights that this version knows; a newer kernel takes those of an older one."""
+    run(f"older_kernel:landlock_{version}", TASK)
+    written = {str(path.relative_to(run.folder.parent)) for path in run.folder.parent.rglob("*here")}
+    assert written == {"job/outputs/here"}
+
+
+def test_without_landlock_a_file_outside_can_be_written(run: Run) -> None:
+    """So that the test above is known to show Landlock's work."""
+    run("older_kernel:landlock_0", TASK)
+    assert (run.folder.parent / "there").exists()
 
 
 class Honest(torch.nn.Module):
