@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.cli.printing import console
@@ -21,41 +22,49 @@ HERE = Path(__file__).parent
 STOP_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Service:
+    """A running `modelpress serve`; `url` once API and worker can both work."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+
 @contextmanager
-def running_service(data_dir: str) -> Iterator[str]:
-    """Its address, once API and worker can both work."""
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", data_dir]
+def running_service(data_dir: Path, *options: str) -> Iterator[Service]:
+    """Ended by SIGTERM when the block is left."""
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
     environment = {**os.environ, "MODELPRESS_LOG_LEVEL": "warning"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as service:
-        assert service.stdout is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
         try:
-            ready = next((line for line in service.stdout if line.startswith("ready ")), None)
+            ready = next((line for line in process.stdout if line.startswith("ready ")), None)
             if ready is None:
                 sys.exit("The service ended before it was ready; its own words are above.")
-            yield ready.split()[1]
+            yield Service(ready.split()[1], process)
         finally:
-            service.send_signal(signal.SIGTERM)
-            code = service.wait(STOP_SECONDS)
-            console.print(f"The service stopped with exit code {code}.")
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_SECONDS)
 
 
-def compress(client: Client) -> str:
+def compress(client: Client, folder: Path) -> None:
     inputs = [{"name": "images", "shape": ["batch", 1, 28, 28]}]
     model = client.upload_model(HERE / "mnist_cnn.torchscript.pt", inputs=inputs)
     dataset = client.upload_dataset(HERE / "mnist5k.npz")
-    console.print(f"Sent the network ({model.id}) and its data ({dataset.id}).", highlight=False)
+    console.print(f"Sent the network ({model.id}) and its data ({dataset.id}).", soft_wrap=True, highlight=False)
     recipe = {"steps": [{"technique": "static_quantization"}]}
     job = client.submit({"model": model.id, "dataset": dataset.id, "recipe": recipe, "outputs": ["onnx"]})
     watch_job(client, job.id)
-    return job.id
+    download_all(client, job.id, folder)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         console.print("Starting the service ...")
-        with running_service(f"{folder}/data") as url, Client(url) as client:
-            console.print(f"It answers at {url}.", highlight=False)
-            download_all(client, compress(client), Path(folder) / "files")
+        with running_service(Path(folder) / "data") as service, Client(service.url) as client:
+            console.print(f"It answers at {service.url}.", highlight=False)
+            compress(client, Path(folder) / "files")
+        console.print(f"The service stopped with exit code {service.process.returncode}.", highlight=False)
 
 
 if __name__ == "__main__":

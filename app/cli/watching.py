@@ -30,4 +30,4 @@ def watch_job(client: Client, job_id: str) -> Job:
 
 def download_all(client: Client, job_id: str, folder: Path) -> None:
     for artifact in client.artifacts(job_id):
-        console.print(str(client.download(job_id, artifact.name, folder)), highlight=False)
+        console.print(str(client.download(job_id, artifact.name, folder)), soft_wrap=True, highlight=False)

@@ -1,0 +1,88 @@
+"""`modelpress serve` keeps its promises about processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from examples.demo import Service, running_service
+from tests.e2e.storm import descendants
+
+pytestmark = pytest.mark.slow
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def children(pid: int) -> dict[str, int]:
+    """Pids of the API and the worker."""
+    found = {}
+    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        words = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+        found["worker" if b"worker" in words else "api"] = child
+    return found
+
+
+def living(pids: list[int]) -> list[int]:
+    """Without those that ended and that nobody has asked about yet."""
+    return [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+
+
+def is_ready(service: Service) -> bool:
+    try:
+        return httpx2.get(f"{service.url}/health/ready", timeout=1).is_success
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_whichever_process_is_killed_is_started_again_within_five_seconds(service: Service, name: str) -> None:
+    before = children(service.process.pid)
+    os.kill(before[name], signal.SIGKILL)
+    assert within(5, lambda: children(service.process.pid).get(name, before[name]) != before[name])
+    assert within(30, lambda: is_ready(service))
+    other = "worker" if name == "api" else "api"
+    assert children(service.process.pid)[other] == before[other]
+
+
+def test_a_request_waits_while_the_api_is_started_again(service: Service) -> None:
+    os.kill(children(service.process.pid)["api"], signal.SIGKILL)
+    assert httpx2.get(f"{service.url}/health/live", timeout=20).is_success
+
+
+def test_a_signal_ends_every_process_and_the_exit_code_is_zero(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data") as service:
+        everyone = descendants(service.process.pid)
+        assert len(everyone) >= 3
+    assert service.process.returncode == 0
+    assert within(5, lambda: not living(everyone))
+
+
+def test_a_killed_parent_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data") as service:
+        everyone = descendants(service.process.pid)
+        service.process.kill()
+        assert within(20, lambda: not living(everyone))
+
+
+def test_a_port_that_is_taken_is_told_plainly(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "app.cli", "serve", "--port", port, "--data-dir", str(tmp_path / "data")]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert port in told.stderr
+    assert "Traceback" not in told.stderr
