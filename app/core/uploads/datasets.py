@@ -88,8 +88,16 @@ def _check_pair(train: _Part, test: _Part) -> None:
             "dataset_names", f"Train holds {', '.join(sorted(train))}, test {', '.join(sorted(test))}. {_NAMES_ADVICE}"
         )
     for name, facts in train.items():
-        if (facts.dtype, len(facts.shape)) != (test[name].dtype, len(test[name].shape)):
+        if not _alike(name, facts, test[name]):
             raise refusal(
                 "dataset_shapes",
                 f"{name} is {facts.dtype} {facts.shape} in train, {test[name].dtype} {test[name].shape} in test.",
             )
+
+
+def _alike(name: str, train: ArrayFacts, test: ArrayFacts) -> bool:
+    """The width of labels may differ, not whether they are classes or values."""
+    same_type = train.dtype == test.dtype
+    if name == "y":
+        same_type = train.dtype.startswith("float") == test.dtype.startswith("float")
+    return same_type and len(train.shape) == len(test.shape)

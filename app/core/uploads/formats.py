@@ -55,7 +55,7 @@ def _sniffed(file: BinaryIO) -> str | None:
     for magic, name in _FOREIGN.items():
         if start.startswith(magic):
             return name
-    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05":
+    if start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "legacy_state_dict"
     return "safetensors" if start[8:9] == b"{" else None
 

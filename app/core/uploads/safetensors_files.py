@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts
@@ -23,8 +23,8 @@ _METADATA = "__metadata__"
 
 class _Entry(Schema):
     dtype: str = Field(max_length=32)
-    shape: tuple[int, ...] = Field(max_length=limits.TENSOR_RANK)
-    data_offsets: tuple[int, int]
+    shape: tuple[StrictInt, ...] = Field(max_length=limits.TENSOR_RANK)
+    data_offsets: tuple[StrictInt, StrictInt]
 
 
 _ENTRIES = TypeAdapter(dict[str, _Entry])
@@ -57,7 +57,7 @@ def _entries(header: bytes) -> dict[str, _Entry]:
         if not isinstance(content, dict):
             raise malformed("The header is no JSON object.")
         _METADATA_TYPE.validate_python(content.pop(_METADATA, {}))
-        entries = _ENTRIES.validate_python(content, strict=False)
+        entries = _ENTRIES.validate_python(content)
     except (ValueError, ValidationError, RecursionError):
         raise malformed("The header is not what the format demands.") from None
     if not entries:

@@ -29,6 +29,7 @@ class StateDict(NamedTuple):
 
 def read_zip_state_dict(archive: TorchArchive) -> StateDict:
     archive.require_names(_ARCHIVE_MEMBER)
+    archive.require_little_endian()
     pickled = archive.pickle("data.pkl", state_dict_global)
     return StateDict(named_tensors(pickled.value), archive.storages(pickled.storages, "data"))
 
@@ -56,7 +57,8 @@ def read_legacy_state_dict(file: BinaryIO) -> StateDict:
 
 def _legacy_storages(file: BinaryIO, pickled: Pickled) -> dict[str, ByteRange]:
     keys = read_pickle(file, state_dict_global).value
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(pickled.storages):
+    keys = [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+    if sorted(keys) != sorted(pickled.storages):
         raise malformed("The storages that follow are not those that the tensors need.")
     ranges: dict[str, ByteRange] = {}
     position = file.tell()

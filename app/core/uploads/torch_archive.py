@@ -11,6 +11,7 @@ from app.core.uploads.pickle_values import Pickled, Storage
 from app.core.uploads.refusals import quoted, refusal
 from app.core.uploads.zip_archive import ZipArchive
 
+RECORD_FOLDERS = ("data", "constants", "traced_inputs")
 _BYTE_ORDER_BYTES = 16
 
 
@@ -26,6 +27,14 @@ class TorchArchive:
         if not self._root.isprintable() or self._root in ("", ".", ".."):
             raise refusal("archive_member", f"The archive's root folder is named {quoted(self._root)}.")
         self.names = [name.partition("/")[2] for name in archive.members]
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Records hold as many bytes as the file does; all else may be compressed, and is small in any real archive."""
+        named = zip(self.names, self._archive.members.values(), strict=True)
+        total = sum(member.size for name, member in named if name.partition("/")[0] not in RECORD_FOLDERS)
+        if total > limits.BESIDE_RECORDS_BYTES:
+            raise refusal("archive_too_large", f"Code and pickles unpack to {total} bytes, far more than a model has.")
 
     def require_names(self, allowed: re.Pattern[str]) -> None:
         for name in self.names:
@@ -40,13 +49,6 @@ class TorchArchive:
 
     def read(self, name: str, limit: int) -> bytes:
         return self._archive.read(f"{self._root}/{name}", limit)
-
-    def require_total(self, names: list[str], limit: int) -> None:
-        total = sum(self._archive.members[f"{self._root}/{name}"].size for name in names)
-        if total > limit:
-            raise refusal(
-                "archive_too_large", f"The archive's code unpacks to {total} bytes; at most {limit} are read."
-            )
 
     def pickle(self, name: str, resolve: Resolve) -> Pickled:
         content = io.BytesIO(self.read(name, limits.PICKLE_BYTES))

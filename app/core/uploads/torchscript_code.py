@@ -66,10 +66,10 @@ def _check_file(path: str, text: str, declared: set[str]) -> None:
 
 
 def _without_strings(text: str) -> str:
-    """The text with `0` for each string."""
+    """The text with a name for each string."""
     if '"""' in text or not all(closing for _, closing in _STRING.findall(text)):
         raise _NotAllowedError("holds a string that torch would not write")
-    code = _STRING.sub("0", text)
+    code = _STRING.sub(" _ ", text)
     if odd := _NEVER_WRITTEN.search(code):
         raise _NotAllowedError(f"holds {quoted(odd[0])}, which torch never writes into code")
     return code

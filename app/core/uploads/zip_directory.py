@@ -57,10 +57,10 @@ def read_members(file: BinaryIO) -> list[Member]:
     """All members in the order of their place in the file. Their content has not been looked at."""
     directory = _find_directory(file)
     entries = sorted(_entries(file, directory), key=lambda entry: entry.header_offset)
-    ends = [entry.header_offset for entry in entries[1:]] + [directory.range.offset]
-    if (entries[0].header_offset if entries else directory.range.offset) != 0:
+    places = [*(entry.header_offset for entry in entries), directory.range.offset]
+    if places[0] != 0:
         raise malformed("There are bytes before the zip archive's first member.")
-    return [_member(file, entry, end) for entry, end in zip(entries, ends, strict=True)]
+    return [_member(file, entry, end) for entry, end in zip(entries, places[1:], strict=True)]
 
 
 def _find_directory(file: BinaryIO) -> _Directory:

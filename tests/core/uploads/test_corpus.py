@@ -1,0 +1,41 @@
+"""Every file of the corpus gets its answer, and only that one."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import Invalid
+from app.core.uploads import convert_to_safetensors, read_dataset, read_model
+from tests.core.uploads.corpus import SAMPLES
+from tests.core.uploads.sample import Sample
+
+READERS = {"model": read_model, "dataset": read_dataset}
+
+
+def read(path: Path, sample: Sample) -> None:
+    path.write_bytes(sample.content)
+    upload = READERS[sample.kind](path, sample.file_name)
+    if upload.format == "state_dict":
+        with path.with_suffix(".safetensors").open("wb") as target:
+            convert_to_safetensors(path, target)
+        read_model(path.with_suffix(".safetensors"), "converted.safetensors")
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.code is None], ids=lambda sample: sample.name)
+def test_an_odd_file_is_read(tmp_path: Path, sample: Sample) -> None:
+    read(tmp_path / "upload", sample)
+
+
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.code], ids=lambda sample: sample.name)
+def test_a_wrong_file_gets_its_answer(tmp_path: Path, sample: Sample) -> None:
+    with pytest.raises(Invalid) as refused:
+        read(tmp_path / "upload", sample)
+    assert refused.value.code == sample.code
+    assert refused.value.title != Invalid.default_title
+    assert re.fullmatch(r"[\x20-\x7e]+", refused.value.detail), "a detail is one printable line"
+
+
+def test_the_samples_differ() -> None:
+    assert len({sample.name for sample in SAMPLES}) == len(SAMPLES)
+    assert len({(sample.content, sample.kind) for sample in SAMPLES}) == len(SAMPLES)
