@@ -21,6 +21,8 @@ class Network:
     """`module` takes the inputs in order and answers with a tensor or a flat tuple of tensors; its parameters can be
     trained and bear the upload's names.
 
+    `warnings` tell its owner what the rebuilt network no longer does.
+
     A technique that works on a written file (int8 by a runtime's own quantizer) leaves `module` as it is and adds to
     `after_export`: functions of a source and a target path, run in order when that format is written.
     """
@@ -28,6 +30,7 @@ class Network:
     module: fx.GraphModule
     inputs: tuple[InputSpec, ...]
     steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
 
     def changed_after_export(self, output_format: OutputFormat, change: FileChange) -> "Network":

@@ -36,8 +36,8 @@ from worker.outputs import Outputs
 from worker.run import Report, Run
 from worker.techniques import apply
 
-LOADED = 0.15
-STEPS_DONE = 0.85
+# How progress is shared out.
+LOADING, ORIGINAL, STEPS, ARTIFACTS = (0.0, 0.1), (0.1, 0.2), (0.2, 0.85), (0.85, 1.0)
 
 
 @singledispatch
@@ -48,18 +48,19 @@ def perform(task: Task, folder: Path, report: Report) -> Schema:
 
 @perform.register
 def _(task: Compress, folder: Path, report: Report) -> Compression:
-    run = Run(task.seed, report)
+    run = Run(task.seed, report, share=LOADING)
     run.progress(0.0, "Loading the model")
     network = _loaded(task, folder, run)
     outputs = Outputs(task, folder, run)
+    run.enter(ORIGINAL)
     outputs.add_original(network)
     unquantized, timings = network, []
     for position, step in enumerate(task.steps):
-        run.enter_step(position, len(task.steps), LOADED, STEPS_DONE)
+        run.enter(_share_of(position, len(task.steps)), position)
         network, seconds = _stepped(step, network, run, outputs)
         timings.append(StepTiming(technique=step.technique, seconds=seconds))
         unquantized = unquantized if step.stage == "quantize" else network
-    run.leave_steps(STEPS_DONE)
+    run.enter(ARTIFACTS)
     outputs.add_artifacts(network, unquantized)
     return Compression(
         inputs=network.inputs, files=tuple(outputs.files), steps=tuple(timings), warnings=tuple(run.warnings)
@@ -70,12 +71,20 @@ def _loaded(task: Compress, folder: Path, run: Run) -> Network:
     dataset = open_dataset(folder, task.dataset) if task.dataset else None
     network = load_network(task.model, folder, dataset)
     run.data = fitting_data(network, dataset) if dataset else None
+    for warning in network.warnings:
+        run.warn(warning)
     if task.model.inputs_from == "guessed":
         run.warn(
             "The model's inputs were guessed from its first layer. If they are wrong, so are its MACs and latencies: "
             "upload it with `inputs`."
         )
     return network
+
+
+def _share_of(position: int, steps: int) -> tuple[float, float]:
+    start, end = STEPS
+    width = (end - start) / steps
+    return start + position * width, start + (position + 1) * width
 
 
 def _stepped(step: Step, network: Network, run: Run, outputs: Outputs) -> tuple[Network, float]:

@@ -19,20 +19,18 @@ class Run:
     step: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
     warnings: list[str] = field(default_factory=list)
+    _reported: float = 0.0
 
     def progress(self, fraction: float, message: str) -> None:
+        """`fraction` is of the present share. What is reported never goes back."""
         start, end = self.share
-        self.report(Progress(fraction=start + (end - start) * fraction, message=message[:500], step=self.step))
+        self._reported = max(self._reported, start + (end - start) * fraction)
+        self.report(Progress(fraction=self._reported, message=message[:500], step=self.step))
 
     def warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
             self.report(Warn(message=message[:2000]))
 
-    def enter_step(self, position: int, steps: int, start: float, end: float) -> None:
-        """Progress from here on is of one step among `steps`, which share what lies between `start` and `end`."""
-        width = (end - start) / steps
-        self.step, self.share = position, (start + position * width, start + (position + 1) * width)
-
-    def leave_steps(self, start: float) -> None:
-        self.step, self.share = None, (start, 1.0)
+    def enter(self, share: tuple[float, float], step: int | None = None) -> None:
+        self.share, self.step = share, step

@@ -24,7 +24,7 @@ def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
     """Beside `path`: network.json, and the loader that reads both with torch and safetensors only."""
     weights, tied = _weights(network.module)
     save_file(weights, path, metadata={"format": "pt"})
-    description = path.with_name(_DESCRIPTION)
+    description = path.with_name(_DESCRIPTION if path.stem == "model" else f"{path.stem}.{_DESCRIPTION}")
     description.write_text(json.dumps(describe(network, tied), allow_nan=False, indent=1))
     loader = path.with_name(_LOADER)
     shutil.copyfile(str(load_network.__file__), loader)

@@ -31,7 +31,8 @@ class Opened:
         if isinstance(self.module, fx.GraphModule):
             return Network(self.module, self.inputs)
         assert isinstance(self.module, torch.jit.ScriptModule)
-        return Network(lift_archive(self.module, self.inputs), self.inputs)
+        lifted = lift_archive(self.module, self.inputs)
+        return Network(lifted.module, self.inputs, warnings=lifted.warnings)
 
 
 def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opened:

@@ -1,21 +1,29 @@
 """A TorchScript archive -> an editable network, compared with the archive before anyone relies on it."""
 
+import traceback
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from app.core.errors import Invalid
 from app.core.facts import Blocker
 from app.core.inputs import InputSpec
 from worker.inputs import random_inputs
+from worker.loading.importing import import_torchscript
 from worker.loading.importing.converter import convert
 from worker.loading.lifting import lift
 from worker.loading.unsupported import Unsupported
 from worker.network import tensors_in, with_flat_outputs
 
 _TOLERANCE = 1e-4
+_UNFORESEEN = Unsupported(
+    "unknown",
+    "",
+    "Trace the model with torch.jit.trace instead of scripting it, or upload its state dict with an architecture.",
+)
 
 
 class NotEditable(Exception):
@@ -44,19 +52,47 @@ def load_archive(path: Path) -> torch.jit.ScriptModule:
     return archive.eval()
 
 
-def lift_archive(archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...]) -> fx.GraphModule:
+@dataclass(frozen=True)
+class Lifted:
+    module: fx.GraphModule
+    warnings: tuple[str, ...]
+
+
+def lift_archive(archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...]) -> Lifted:
     """Raises NotEditable where the graph holds what can't be edited, Invalid where the result differs."""
     examples = random_inputs(inputs, 2, seed=0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what the converter itself does
-            module = lift(convert(archive, examples))
+        lifted = _imported(archive, examples)
     except Unsupported as problem:
-        raise NotEditable(
-            (Blocker(operator=problem.operator, where=problem.where, advice=problem.advice),)
-        ) from problem
-    module = with_flat_outputs(module).requires_grad_(True).eval()
-    verify(module, archive, inputs)
+        lifted = _converted(archive, examples, problem)
+    except Exception:  # a graph that the importer was not made for: its author can do something about it, too
+        traceback.print_exc()
+        lifted = _converted(archive, examples, _UNFORESEEN)
+    verify(lifted.module, archive, inputs)
+    return lifted
+
+
+def _imported(archive: torch.jit.ScriptModule, examples: tuple[Tensor, ...]) -> Lifted:
+    imported = import_torchscript(archive, examples)
+    guards = [f"The rebuilt network holds for inputs where {guard}." for guard in imported.guards]
+    return Lifted(_prepared(imported.graph_module), (*imported.warnings, *guards))
+
+
+def _converted(archive: torch.jit.ScriptModule, examples: tuple[Tensor, ...], reason: Unsupported) -> Lifted:
+    """torch's own converter follows some conditions that the importer can't; what it raises is of no fixed kind."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Lifted(_prepared(convert(archive, examples)), ())
+    except Exception as error:
+        blocker = Blocker(operator=reason.operator, where=reason.where, advice=reason.advice)
+        raise NotEditable((blocker,)) from error
+
+
+def _prepared(graph_module: fx.GraphModule) -> fx.GraphModule:
+    module = with_flat_outputs(lift(graph_module)).eval()
+    for parameter in module.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
     return module
 
 
@@ -77,7 +113,7 @@ def verify(module: fx.GraphModule, archive: torch.jit.ScriptModule, inputs: tupl
             )
 
 
-def _alike(answers: tuple[torch.Tensor, ...], expected: tuple[torch.Tensor, ...]) -> bool:
+def _alike(answers: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> bool:
     return len(answers) == len(expected) and all(
         answer.shape == wanted.shape
         and torch.allclose(answer.double(), wanted.double(), rtol=_TOLERANCE, atol=_TOLERANCE)
