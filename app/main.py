@@ -5,7 +5,19 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app.api import artifacts, datasets, events, health, jobs, metrics, models, presets, techniques, version
+from app.api import (
+    artifacts,
+    datasets,
+    documentation_pages,
+    events,
+    health,
+    jobs,
+    metrics,
+    models,
+    presets,
+    techniques,
+    version,
+)
 from app.api.context import Context
 from app.api.documentation import PAGES, new_documented_app
 from app.api.middleware.browser_guard import BrowserGuard
@@ -23,14 +35,15 @@ RESOURCES = (models, datasets, jobs, events, artifacts, techniques, presets, hea
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
-    app = new_documented_app(lifespan=_lifespan)
-    app.state.context = Context(settings, Database(settings.url), Storage(settings.files_dir), Logs(settings.logs_dir))
+    context = Context(settings, Database(settings.url), Storage(settings.files_dir), Logs(settings.logs_dir))
+    app = new_documented_app(needs_keys=context.needs_keys, lifespan=_lifespan)
+    app.state.context = context
     install_problem_handlers(app)
     app.add_middleware(BrowserGuard, settings=settings)  # innermost: the last one added comes first
     app.add_middleware(LingeringClose)
     app.add_middleware(RequestContext)
     app.add_middleware(SecurityHeaders, policies=PAGES)
-    for resource in RESOURCES:
+    for resource in (*RESOURCES, documentation_pages):
         app.include_router(resource.router)
     return app
 

@@ -4,11 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import Request
 
-from app.core.errors import Problem
-
-
-class NotAcceptable(Problem):
-    status, default_code, default_title = 406, "not_acceptable", "There is no answer of the kind asked for"
+from app.api.problems import NotAcceptable
 
 
 def best_match(request: Request, offered: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.answers import DOWNLOAD, LOCATION
 from app.api.context import ContextDependency, caller_with
 from app.api.downloads import file_response
+from app.api.examples import INSPECTED_DATASET, UPLOADED_DATASET, page_of, shown
 from app.api.form_fields import NAME_FIELD, file_schema, form_body, read_name
 from app.api.multipart import FormShape, received_form
 from app.api.pagination import DEFAULT_LIMIT, After, Limit
@@ -40,7 +41,7 @@ _FORM_BODY = form_body(
     status_code=201,
     summary="Upload a data set",
     openapi_extra={"requestBody": {"required": True, "content": _FORM_BODY}},
-    responses={201: {"headers": LOCATION}, **error_responses(413, 415, 507)},
+    responses={201: shown(UPLOADED_DATASET, headers=LOCATION), **error_responses(413, 415, 507)},
 )
 async def upload_dataset(request: Request, response: Response, context: ContextDependency, caller: Writer) -> Dataset:
     """Integer labels mean classification, float labels regression, no labels `unlabelled`.
@@ -61,7 +62,7 @@ async def upload_dataset(request: Request, response: Response, context: ContextD
     return dataset
 
 
-@router.get("", summary="List data sets", responses=error_responses())
+@router.get("", summary="List data sets", responses={200: shown(page_of(INSPECTED_DATASET)), **error_responses()})
 def list_datasets(
     context: ContextDependency, caller: Reader, limit: Limit = DEFAULT_LIMIT, after: After = None
 ) -> Page[Dataset]:
@@ -69,7 +70,9 @@ def list_datasets(
     return datasets.page(context.database, caller, limit, after)
 
 
-@router.get("/{dataset_id}", summary="Show a data set", responses=error_responses(404))
+@router.get(
+    "/{dataset_id}", summary="Show a data set", responses={200: shown(INSPECTED_DATASET), **error_responses(404)}
+)
 def show_dataset(context: ContextDependency, caller: Reader, dataset_id: str) -> Dataset:
     return datasets.get(context.database, caller, dataset_id)
 

@@ -49,7 +49,7 @@ TAGS = [
 ]
 
 
-def new_documented_app(**options: Any) -> FastAPI:
+def new_documented_app(*, needs_keys: bool, **options: Any) -> FastAPI:
     app: FastAPI = FastAPIOffline(
         title="modelpress",
         version=VERSION,
@@ -57,6 +57,8 @@ def new_documented_app(**options: Any) -> FastAPI:
         description=DESCRIPTION,
         openapi_tags=TAGS,
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
+        redoc_url=None,  # see documentation_pages.py
         swagger_ui_parameters={
             "displayRequestDuration": True,
             "docExpansion": "list",
@@ -66,11 +68,11 @@ def new_documented_app(**options: Any) -> FastAPI:
         },
         **options,
     )
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, needs_keys)  # type: ignore[method-assign]
     return app
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
+def _openapi(app: FastAPI, needs_keys: bool) -> dict[str, Any]:
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -82,8 +84,17 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             separate_input_output_schemas=False,
         )
         document["components"]["schemas"] = _body_schemas() | document["components"]["schemas"]
+        if not needs_keys:
+            _leave_out_keys(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _leave_out_keys(document: dict[str, Any]) -> None:
+    del document["components"]["securitySchemes"]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation.pop("security", None)
 
 
 def _body_schemas() -> dict[str, Any]:

@@ -7,12 +7,8 @@ from pathlib import Path
 from fastapi import Request
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, Response
 
-from app.api.problems import ProblemResponse, request_id_of
-from app.core.errors import NotFound, Problem
-
-
-class RangeBeyondEnd(Problem):
-    status, default_code, default_title = 416, "range_not_satisfiable", "There is no such part of the file"
+from app.api.problems import ProblemResponse, RangeBeyondEnd, request_id_of
+from app.core.errors import NotFound
 
 
 def file_response(

@@ -30,17 +30,16 @@ def file_schema(description: str) -> dict[str, Any]:
 
 
 def json_schema(name: str, description: str, **more: Any) -> dict[str, Any]:
-    """A text field that holds JSON of the component `name`."""
+    """A text field that holds JSON of the component `name`. With a media type, form pages would ask for a file."""
     return {
         "type": "string",
-        "contentMediaType": "application/json",
         "contentSchema": {"$ref": f"#/components/schemas/{name}"},
         "description": description,
         **more,
     }
 
 
-NAME_FIELD = {"type": "string", "minLength": 1, "maxLength": 200, "description": "Default: the file's own name."}
+NAME_FIELD = {"type": "string", "maxLength": 200, "description": "Left out: the file's name.", "examples": ["digits"]}
 INPUTS_FIELD = json_schema(
     "Inputs",
     "JSON: name, shape and type of each input. A string in a shape is a free dimension, the first one the batch. "
@@ -52,6 +51,7 @@ ARCHITECTURE_FIELD = json_schema(
     "JSON: the network that a state dict's weights belong to; TorchScript needs none. For example "
     '`{"source": "layers", "layers": [{"type": "Flatten"}, {"type": "Linear", "name": "fc", "in_features": 784, '
     '"out_features": 10}]}`.',
+    examples=[""],
 )
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.api.answers import LOCATION, RETRY_AFTER, text_of
 from app.api.context import ContextDependency, caller_with
+from app.api.examples import CANCELED_JOB, QUEUED_JOB, RUNNING_JOB, page_of, shown
 from app.api.pagination import DEFAULT_LIMIT, After, Limit
 from app.api.problems import error_responses
 from app.api.submissions import REQUEST_BODY, submit
@@ -41,7 +42,7 @@ Prefer = Annotated[
     status_code=202,
     summary="Submit a job",
     openapi_extra={"requestBody": REQUEST_BODY},
-    responses={202: {"headers": LOCATION | RETRY_AFTER}, **error_responses(404, 409, 413, 415, 507)},
+    responses={202: shown(QUEUED_JOB, headers=LOCATION | RETRY_AFTER), **error_responses(404, 409, 413, 415, 507)},
 )
 async def submit_job(
     request: Request,
@@ -66,7 +67,7 @@ async def submit_job(
     return job
 
 
-@router.get("", summary="List jobs", responses=error_responses())
+@router.get("", summary="List jobs", responses={200: shown(page_of(RUNNING_JOB)), **error_responses()})
 def list_jobs(
     context: ContextDependency,
     caller: Reader,
@@ -80,13 +81,15 @@ def list_jobs(
     return jobs.page(context.database, caller, limit, after, status=status, model=model, kind=kind)
 
 
-@router.get("/{job_id}", summary="Show a job", responses=error_responses(404))
+@router.get("/{job_id}", summary="Show a job", responses={200: shown(RUNNING_JOB), **error_responses(404)})
 def show_job(context: ContextDependency, caller: Reader, job_id: str) -> Job:
     """With its `result` once it has succeeded, its `error` once it has failed."""
     return jobs.get(context.database, caller, job_id)
 
 
-@router.post("/{job_id}/cancel", summary="Cancel a job", responses=error_responses(404, 409))
+@router.post(
+    "/{job_id}/cancel", summary="Cancel a job", responses={200: shown(CANCELED_JOB), **error_responses(404, 409)}
+)
 def cancel_job(context: ContextDependency, caller: Writer, job_id: str) -> Job:
     """A running job is `canceled` only once its process is gone. May be repeated; 409 once it ended otherwise."""
     return jobs.cancel(context.database, caller, job_id)

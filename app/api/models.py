@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.answers import DOWNLOAD, LOCATION
 from app.api.context import ContextDependency, caller_with
 from app.api.downloads import file_response
+from app.api.examples import INSPECTED_MODEL, UPLOADED_MODEL, page_of, shown
 from app.api.form_fields import (
     ARCHITECTURE_FIELD,
     EXAMPLE_INPUTS,
@@ -47,7 +48,7 @@ _FORM_BODY = form_body(
     status_code=201,
     summary="Upload a model",
     openapi_extra={"requestBody": {"required": True, "content": _FORM_BODY}},
-    responses={201: {"headers": LOCATION}, **error_responses(413, 415, 507)},
+    responses={201: shown(UPLOADED_MODEL, headers=LOCATION), **error_responses(413, 415, 507)},
 )
 async def upload_model(request: Request, response: Response, context: ContextDependency, caller: Writer) -> Model:
     """Checks the file's structure at once and keeps it; what is malformed is refused and nothing is stored.
@@ -69,7 +70,7 @@ async def upload_model(request: Request, response: Response, context: ContextDep
     return model
 
 
-@router.get("", summary="List models", responses=error_responses())
+@router.get("", summary="List models", responses={200: shown(page_of(INSPECTED_MODEL)), **error_responses()})
 def list_models(
     context: ContextDependency, caller: Reader, limit: Limit = DEFAULT_LIMIT, after: After = None
 ) -> Page[Model]:
@@ -77,7 +78,7 @@ def list_models(
     return models.page(context.database, caller, limit, after)
 
 
-@router.get("/{model_id}", summary="Show a model", responses=error_responses(404))
+@router.get("/{model_id}", summary="Show a model", responses={200: shown(INSPECTED_MODEL), **error_responses(404)})
 def show_model(context: ContextDependency, caller: Reader, model_id: str) -> Model:
     """With its `facts` once it is `ready`: layers, cost, and the techniques that it allows."""
     return models.get(context.database, caller, model_id)

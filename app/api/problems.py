@@ -1,7 +1,6 @@
 """Every error is answered as application/problem+json (RFC 9457)."""
 
 import json
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +12,18 @@ from starlette.responses import Response
 from starlette.routing import Match, Mount
 
 from app.api.validation import validation_problem
-from app.core.errors import FieldError, Problem
+from app.core.errors import (
+    Busy,
+    Conflict,
+    FieldError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutOfSpace,
+    Problem,
+    TooLarge,
+    Unauthorized,
+)
 from app.core.schemas import Schema
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,8 +34,16 @@ _DETAILS = {
 }
 
 
+class NotAcceptable(Problem):
+    status, default_code, default_title = 406, "not_acceptable", "There is no answer of the kind asked for"
+
+
 class UnsupportedMediaType(Problem):
     status, default_code, default_title = 415, "unsupported_media_type", "The body is of a kind not taken here"
+
+
+class RangeBeyondEnd(Problem):
+    status, default_code, default_title = 416, "range_not_satisfiable", "There is no such part of the file"
 
 
 class ProblemDocument(Schema):
@@ -108,14 +126,20 @@ def _methods(request: Request) -> list[str]:
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: each of these is a problem document."""
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-        }
-        for status in _with_common(statuses)
-    }
+    return {status: _described(status) for status in sorted({*statuses, 401, 403, 422, 500, 503})}
 
 
-def _with_common(statuses: Sequence[int]) -> list[int]:
-    return sorted({*statuses, 401, 403, 422, 500, 503})
+def _described(status: int) -> dict[str, Any]:
+    kind = _KINDS[status]
+    example = _document(kind("What is wrong, where, and what to do next."), status, "6e76883140a02c1d")
+    content = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": example}
+    return {"description": kind.default_title, "content": {MEDIA_TYPE: content}}
+
+
+_KINDS: dict[int, type[Problem]] = {
+    kind.status: kind
+    for kind in (
+        Unauthorized, Forbidden, NotFound, NotAcceptable, Conflict, TooLarge, UnsupportedMediaType, RangeBeyondEnd,
+        Invalid, Problem, Busy, OutOfSpace,
+    )
+}  # fmt: skip

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -20,6 +21,14 @@ TORCHSCRIPT = EXAMPLES / "mnist_cnn.torchscript.pt"
 STATE_DICT = EXAMPLES / "mnist_cnn.state_dict.pt"
 ARCHITECTURE = EXAMPLES / "mnist_cnn.architecture.json"
 DATASET = EXAMPLES / "mnist5k.npz"
+
+
+@pytest.fixture(autouse=True)
+def quiet_log() -> Iterator[None]:
+    """A server's thread may log when the output that pytest caught is closed already."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +92,8 @@ def finished_job(context: Context, tmp_path: Path) -> str:
         jobs.queue_row(session, jobs.new_row("local", "compress", {}, None, None))
     claim = queue.claim(("compress",))
     assert claim is not None
-    files = [tmp_path / name for name in ("model.onnx", "report.html", "report.md", "report.json")]
-    for file in files:
-        file.write_text(f"this is {file.name}")
+    files = {name: tmp_path / name for name in ("model.onnx", "report.html", "report.md", "report.json")}
+    for name, path in files.items():
+        path.write_text(f"this is {name}")
     artifacts.publish(context.database, context.storage, queue, claim, files, RESULT)
     return claim.job
