@@ -26,7 +26,7 @@ from tests.core.uploads.samples_of_datasets import npy
 from tests.core.uploads.zip_builder import Member, zip_file
 
 SMALL = [sample for sample in SAMPLES if len(sample.content) < 20_000]
-FLIPS = 40
+FLIPS = 8
 PICKLE = pickled({"state_dict": {"w": tensor(), "b": tensor()}, "epoch": 3, "names": ["a", 1.5, None, True, b"x"]})
 SAFETENSORS = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"a":"b"}}'
 
@@ -64,6 +64,10 @@ def read(path: Path, content: bytes) -> None:
                 convert_to_safetensors(path, target)
 
 
+# pickletools decodes the escapes of protocol 0's strings as Python does, which warns of unknown ones.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")
+
+
 @pytest.mark.parametrize("sample", SMALL, ids=lambda sample: sample.name)
 def test_flipped_bits_and_cut_ends(tmp_path: Path, sample) -> None:
     chance = random.Random(sample.name)
@@ -75,7 +79,7 @@ def test_flipped_bits_and_cut_ends(tmp_path: Path, sample) -> None:
 
 
 @pytest.mark.parametrize("name", WRAPPED)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=EDITS)
 def test_edited_contents(tmp_path: Path, name: str, edits: list[tuple[float, int, bytes]]) -> None:
     content, wrap = WRAPPED[name]
