@@ -46,7 +46,7 @@ def version() -> int:
 
 
 def restrict(readable: Iterable[Path], writable: Iterable[Path]) -> None:
-    """From here on this thread reaches only these paths and what is beneath them; a path that isn't there is left out.
+    """From here on this thread reaches only these paths and what is beneath them, as far as it could before.
 
     Denies TCP too where the kernel can (ABI 4), and signals and abstract sockets to other processes (ABI 6).
     """
@@ -72,7 +72,7 @@ def _create(abi: int, handled: int) -> int:
 def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
