@@ -55,20 +55,34 @@ def _content(file: BinaryIO, tensor: Tensor, storage: ByteRange) -> Iterator[byt
 
 
 def _gathered(file: BinaryIO, tensor: Tensor, storage: ByteRange) -> Iterator[bytes]:
-    """Row after row of a tensor that is a view across its storage."""
-    *sizes, row_size = tensor.shape
-    *strides, row_stride = tensor.strides
-    row_reach = (row_size - 1) * row_stride + 1
+    """The rows of a tensor that is a view across its storage, some of them or a part of one at a time."""
+    end = storage.end - storage.size % tensor.dtype.size
+    gathered = bytearray()
     with (
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
         memoryview(mapped) as whole,
-        whole[storage.offset : storage.end] as content,
+        whole[storage.offset : end] as content,
         content.cast(_ITEM_FORMATS[tensor.dtype.size]) as items,
     ):
-        for place in itertools.product(*map(range, sizes)):
-            begin = tensor.offset + sum(index * stride for index, stride in zip(place, strides, strict=True))
-            with items[begin : begin + row_reach : max(row_stride, 1)] as row:
-                yield row.tobytes()
+        for places in _row_pieces(tensor):
+            with items[places] as piece:
+                gathered += piece.tobytes()
+            if len(gathered) >= limits.CHUNK_BYTES:
+                yield bytes(gathered)
+                gathered.clear()
+    yield bytes(gathered)
+
+
+def _row_pieces(tensor: Tensor) -> Iterator[slice]:
+    """Where the elements of each row stand in the storage, in slices of bounded length."""
+    *sizes, row_size = tensor.shape
+    *strides, row_stride = tensor.strides
+    step = max(row_stride, 1)
+    for place in itertools.product(*map(range, sizes)):
+        row = tensor.offset + sum(index * stride for index, stride in zip(place, strides, strict=True))
+        for first in range(0, row_size, limits.CHUNK_BYTES):
+            last = min(first + limits.CHUNK_BYTES, row_size) - 1
+            yield slice(row + first * step, row + last * step + 1, step)
 
 
 def _check_bool(name: str, tensor: Tensor, content: bytes) -> None:

@@ -6,11 +6,10 @@ CHUNK_BYTES = MIB
 
 ARCHIVE_MEMBERS = 16_384
 DIRECTORY_BYTES = 16 * MIB
-MEMBER_NAME_BYTES = 512
 
 PICKLE_BYTES = 32 * MIB
 PICKLE_OPCODES = 500_000
-PICKLE_MARKS = 100
+PICKLE_NESTING = 200
 
 TENSORS = 10_000
 TENSOR_NAME_LENGTH = 512
@@ -19,7 +18,8 @@ TENSOR_ELEMENTS = 1 << 48
 # Tied weights are written once for each name; a file whose tensors overlap more than this has another purpose.
 CONVERTED_TO_UPLOADED_RATIO = 4
 
-SAFETENSORS_HEADER_BYTES = 100_000_000
+# The format allows 100 MB; this holds as many tensors as are accepted, with names of the longest kind.
+SAFETENSORS_HEADER_BYTES = 16 * MIB
 
 CODE_FILE_BYTES = 8 * MIB
 BESIDE_RECORDS_BYTES = 64 * MIB

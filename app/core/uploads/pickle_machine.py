@@ -106,8 +106,8 @@ class _Machine:
 
     def mark(self, _: object) -> None:
         self._marks += 1
-        if self._marks > limits.PICKLE_MARKS:
-            raise malformed(f"The pickle is nested more than {limits.PICKLE_MARKS} deep.")
+        if self._marks > limits.PICKLE_NESTING:
+            raise malformed(f"The pickle is nested more than {limits.PICKLE_NESTING} deep.")
         self._stack.append(_MARK)
 
     def pop(self, _: object) -> None:

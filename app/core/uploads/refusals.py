@@ -31,6 +31,12 @@ def refusal(code: str, detail: str) -> Invalid:
     return Invalid(detail, code=code, title=TITLES[code])
 
 
+def big_endian() -> Invalid:
+    return refusal(
+        "unsupported_format", "The file was written on a big-endian machine: save it on a little-endian one."
+    )
+
+
 def quoted(text: object) -> str:
     """Untrusted text for a sentence: short, on one line, without control characters."""
     shown = ascii(text if isinstance(text, str) else str(type(text).__name__))

@@ -12,7 +12,7 @@ from app.core.uploads.pickle_globals import state_dict_global
 from app.core.uploads.pickle_machine import read_pickle
 from app.core.uploads.pickle_reader import malformed
 from app.core.uploads.pickle_values import Pickled, Storage, Tensor
-from app.core.uploads.refusals import quoted, refusal
+from app.core.uploads.refusals import big_endian, quoted, refusal
 from app.core.uploads.torch_archive import TorchArchive
 from app.core.uploads.weights import named_tensors
 
@@ -48,9 +48,7 @@ def read_legacy_state_dict(file: BinaryIO) -> StateDict:
         case {"little_endian": True}:
             pickled = read_pickle(file, state_dict_global)
         case _:
-            raise refusal(
-                "unsupported_format", "The file was written on a big-endian machine: save it on a little-endian one."
-            )
+            raise big_endian()
     tensors = named_tensors(pickled.value)
     return StateDict(tensors, _legacy_storages(file, pickled))
 

@@ -8,7 +8,7 @@ from app.core.uploads.byte_ranges import ByteRange
 from app.core.uploads.pickle_machine import Resolve, read_pickle
 from app.core.uploads.pickle_reader import malformed
 from app.core.uploads.pickle_values import Pickled, Storage
-from app.core.uploads.refusals import quoted, refusal
+from app.core.uploads.refusals import big_endian, quoted, refusal
 from app.core.uploads.zip_archive import ZipArchive
 
 RECORD_FOLDERS = ("data", "constants", "traced_inputs")
@@ -43,9 +43,7 @@ class TorchArchive:
 
     def require_little_endian(self) -> None:
         if "byteorder" in self.names and self.read("byteorder", _BYTE_ORDER_BYTES) != b"little":
-            raise refusal(
-                "unsupported_format", "The file was written on a big-endian machine: save it on a little-endian one."
-            )
+            raise big_endian()
 
     def read(self, name: str, limit: int) -> bytes:
         return self._archive.read(f"{self._root}/{name}", limit)

@@ -3,6 +3,7 @@
 import re
 
 from app.core.uploads import limits
+from app.core.uploads.nesting import check_nesting
 from app.core.uploads.pickle_globals import torchscript_global
 from app.core.uploads.pickle_values import Instance
 from app.core.uploads.refusals import quoted, refusal
@@ -55,12 +56,17 @@ def _code(archive: TorchArchive) -> dict[str, str]:
 
 
 def _check_pickles(archive: TorchArchive) -> None:
-    module = archive.pickle("data.pkl", torchscript_global)
-    archive.storages(module.storages, "data")
-    if not isinstance(module.value, Instance):
+    module = _pickled(archive, "data")
+    if not isinstance(module, Instance):
         raise refusal("malformed_torchscript", "The archive's data.pkl does not hold a module.")
-    constants = archive.pickle("constants.pkl", torchscript_global)
-    archive.storages(constants.storages, "constants")
+    _pickled(archive, "constants")
     if "traced_inputs.pkl" in archive.names:
-        traced_inputs = archive.pickle("traced_inputs.pkl", torchscript_global)
-        archive.storages(traced_inputs.storages, "traced_inputs", may_be_empty=True)
+        _pickled(archive, "traced_inputs", may_be_empty=True)
+
+
+def _pickled(archive: TorchArchive, name: str, *, may_be_empty: bool = False) -> object:
+    """The value of a pickle whose records stand in the folder of its name."""
+    pickled = archive.pickle(f"{name}.pkl", torchscript_global)
+    archive.storages(pickled.storages, name, may_be_empty=may_be_empty)
+    check_nesting(pickled.value)
+    return pickled.value

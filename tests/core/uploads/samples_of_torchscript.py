@@ -20,6 +20,9 @@ WITH_SAVE_METHOD = """class M(Module):
 """
 PACKED = "code/__torch__/torch/ao/nn/quantized/modules/conv.py"
 NESTED = 100_000
+# Each list is put into the one before it only after that one has been put into its own.
+DEEP_BY_MEMO = Raw(b"]q\0" + b"".join(b"h%c]q%ca0" % (i, i + 1) for i in range(250)))
+SHARED = Raw(b"]q\0" + b"0](" + b"h\0" * 2000 + b"eq\0" + b"0](" + b"h\0" * 2000 + b"e")
 
 
 def body(name: str, text: str, code: str | None = NOT_ALLOWED) -> Sample:
@@ -148,6 +151,10 @@ PARTS = (
         "pickle_not_allowed",
     ),
     Sample("script-pickle-odd-class", script(module=instance("__torch__.a-b")), "pickle_not_allowed"),
+    Sample("script-pickle-deep", script(constants=Raw(b"]" * 300 + b"a" * 299)), "malformed_pickle"),
+    Sample("script-pickle-deep-by-memo", script(constants=DEEP_BY_MEMO), "malformed_pickle"),
+    Sample("script-pickle-in-itself", script(constants=Raw(b"]q\0h\0a")), "malformed_pickle"),
+    Sample("script-pickle-shared", script(constants=SHARED), None),
     Sample("script-constants-call", script(constants=call(named("os", "system"), "true")), "pickle_not_allowed"),
 )
 SAMPLES = (*CODE, *PARTS)

@@ -26,7 +26,7 @@ from tests.core.uploads.samples_of_datasets import npy
 from tests.core.uploads.zip_builder import Member, zip_file
 
 SMALL = [sample for sample in SAMPLES if len(sample.content) < 20_000]
-FLIPS = 8
+FLIPS = 4
 PICKLE = pickled({"state_dict": {"w": tensor(), "b": tensor()}, "epoch": 3, "names": ["a", 1.5, None, True, b"x"]})
 SAFETENSORS = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"a":"b"}}'
 
