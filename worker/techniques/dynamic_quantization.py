@@ -9,7 +9,7 @@ from app.core.recipes import DynamicQuantization
 from worker.network import Network
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
+from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes, with_own_weights
 
 # Convolutions are left out: ConvInteger is slower than float and loses accuracy.
 WEIGHTED = frozenset({"Gemm", "MatMul", "LSTM"})
@@ -27,7 +27,7 @@ def dynamic_quantization(step: DynamicQuantization, network: Network, run: Run) 
 
 
 def _quantize(step: DynamicQuantization, source: Path, target: Path) -> None:
-    model = onnx.load(source)
+    model = with_own_weights(onnx.load(source), WEIGHTED)
     excluded = unselected_nodes(step, model, WEIGHTED)
     quantize_dynamic(
         model,

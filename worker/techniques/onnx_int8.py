@@ -25,6 +25,22 @@ def unselected_nodes(step: Step, model: onnx.ModelProto, operators: Collection[s
     return [str(node.name) for node in candidates if layer_of(node) not in chosen]
 
 
+def with_own_weights(model: onnx.ModelProto, operators: Collection[str]) -> onnx.ModelProto:
+    """Copies what several nodes share (a layer called twice): the dynamic quantizer rewrites a node's weights in place,
+    as often as there are nodes that use them."""
+    stored = {weight.name: weight for weight in model.graph.initializer}
+    seen: set[str] = set()
+    for node in model.graph.node:
+        for position, name in enumerate(node.input):
+            if node.op_type in operators and name in seen:
+                copy = model.graph.initializer.add()
+                copy.CopyFrom(stored[name])
+                copy.name = node.input[position] = f"{name}.of.{node.name}"
+            elif name in stored:
+                seen.add(name)
+    return model
+
+
 def has_weights(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
     """Whether an input other than the first is stored in the file (for a MatMul of two activations it isn't)."""
     stored = {weight.name for weight in model.graph.initializer}

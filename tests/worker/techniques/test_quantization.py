@@ -4,11 +4,13 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
+from torch import Tensor, nn
 
 from app.core.errors import Invalid, Problem
 from app.core.recipes import DynamicQuantization, StaticQuantization, Step
-from tests.worker.jobs import compress, file_of, job_folder
-from tests.worker.networks import NETWORKS
+from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
+from tests.worker.networks import NETWORKS, Example
 
 
 def quantized(folder: Path, network: str, *steps: Step) -> onnx.ModelProto:
@@ -84,6 +86,29 @@ def test_dynamic_int8_needs_no_data(tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job", NETWORKS["mlp"])
     compression = compress(folder, (DynamicQuantization(),), with_data=False)
     assert file_of(compression, "model.onnx").quantized
+
+
+class Repeated(nn.Module):
+    """One layer, called three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(16, 16)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = torch.relu(self.fc(x))
+        return self.head(x)
+
+
+@pytest.mark.parametrize("step", [StaticQuantization(), DynamicQuantization()], ids=lambda step: step.technique)
+def test_a_layer_that_is_called_again_is_quantized_once(tmp_path: Path, step: Step) -> None:
+    folder = job_folder(tmp_path / "job", Example(Repeated, (16,)))
+    model, _ = inspected(folder)
+    compression = compress(folder, (step,), model=model)
+    measured(folder, model, file_of(compression, "model.pt"))
+    assert measured(folder, model, file_of(compression, "model.onnx")).verified.cosine > 0.99
 
 
 def test_leaving_everything_out_is_a_problem(tmp_path: Path) -> None:
