@@ -41,12 +41,19 @@ def milliseconds(number: float) -> str:
     return f"{digits(number)} ms" if number >= 0.1 else f"{digits(number * 1000)} µs"
 
 
+def duration(seconds: float) -> str:
+    """`8.4 s`, `12 min`, `3.5 h`."""
+    if seconds < 120:
+        return f"{digits(seconds, 2)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def megabytes(number: float) -> str:
     return f"{digits(number)} MB" if number >= 0.1 else "under 0.1 MB"
 
 
 def ratio(number: float) -> str:
-    return f"{digits(number, 2 if number >= 10 else 3)}x"
+    return f"{digits(number, 2 if number >= 10 else 3)}×"
 
 
 def percent(fraction: float, decimals: int = 1) -> str:
@@ -59,9 +66,9 @@ def quality(metric: Metric, value: float) -> str:
 
 
 def change(metric: Metric, value: float) -> str:
-    """Signed: `-0.3 points`, or in the unit of a mean squared error."""
+    """Signed: `−0.3 points`, or in the unit of a mean squared error."""
     if metric == "mean_squared_error":
-        return f"{'-' if value < 0 else '+'}{digits(abs(value))}"
+        return f"{'−' if value < 0 else '+'}{digits(abs(value))}"
     return f"{_signed(100 * value)} points"
 
 
@@ -74,4 +81,4 @@ def change_interval(metric: Metric, interval: Interval) -> str:
 
 def _signed(number: float) -> str:
     rounded = f"{number:+.1f}"
-    return "0.0" if float(rounded) == 0 else rounded
+    return "0.0" if float(rounded) == 0 else rounded.replace("-", "−")

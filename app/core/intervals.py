@@ -55,7 +55,8 @@ def wilson_ci95(successes: float, examples: int) -> Interval:
     spread = _Z95**2 / examples
     centre = (fraction + spread / 2) / (1 + spread)
     half = _Z95 * sqrt(fraction * (1 - fraction) / examples + spread / (4 * examples)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bound is exact, and rounding must not move it.
+    return 0.0 if successes == 0 else centre - half, 1.0 if successes == examples else centre + half
 
 
 def paired_change_ci95(lost: int, gained: int, examples: int) -> Interval:

@@ -10,14 +10,12 @@ NOTABLE_ZEROS = 0.01
 NOTABLE_SPEEDUP = 1.05
 
 
-def warnings_about(
-    baseline: Measurement, compressed: Measurement, comparison: Comparison, *, quantized: bool
-) -> Iterator[str]:
+def warnings_about(baseline: Measurement, compressed: Measurement, comparison: Comparison) -> Iterator[str]:
     if compressed.quality is not None:
         yield from _about_quality(compressed.quality, comparison)
     yield from _about_zeros(baseline, compressed)
     if comparison.speedup is not None:
-        yield from _about_speed(comparison.speedup, quantized)
+        yield from _about_speed(comparison.speedup)
 
 
 def slower_quantized(name: str, latency: Latency, float_name: str, float_latency: Latency) -> str:
@@ -58,21 +56,18 @@ def _about_zeros(baseline: Measurement, compressed: Measurement) -> Iterator[str
         )
 
 
-def _about_speed(speedup: Speedup, quantized: bool) -> Iterator[str]:
+def _about_speed(speedup: Speedup) -> Iterator[str]:
     low, high = speedup.ci95
+    runtime = f"even uncompressed, the network is {figures.ratio(speedup.runtime_only)} as fast there as in torch"
     if low <= 1 <= high:
         yield (
             f"The difference in speed can't be told from none (95 % interval {figures.ratio(low)} to "
             f"{figures.ratio(high)})."
         )
-    elif speedup.median > NOTABLE_SPEEDUP and speedup.runtime_only > speedup.compression_only:
+    elif speedup.median > 1 and speedup.compression_only < NOTABLE_SPEEDUP:
+        yield f"All of the speed-up comes from the runtime: {runtime}."
+    elif speedup.median > 1 and speedup.runtime_only > speedup.compression_only:
         yield (
-            "Most of the speed-up comes from the runtime: even uncompressed, the network is "
-            f"{figures.ratio(speedup.runtime_only)} as fast there as in torch. Compression gives another "
-            f"{figures.ratio(speedup.compression_only)}."
-        )
-    if quantized and speedup.compression_only < 1 / NOTABLE_SPEEDUP:
-        yield (
-            "In the same runtime the compressed file is slower than the uncompressed network "
-            f"({figures.ratio(speedup.compression_only)}): take it for its size, not for its speed."
+            f"Most of the speed-up comes from the runtime: {runtime}. "
+            f"Compression gives another {figures.ratio(speedup.compression_only)}."
         )

@@ -7,7 +7,7 @@ from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
 from app.core.measurements import ArtifactResult, Comparison, Latency, Measurement, Result, Speedup, StepResult
-from app.core.result_warnings import slower_quantized, warnings_about
+from app.core.result_warnings import NOTABLE_SPEEDUP, slower_quantized, warnings_about
 from app.core.schemas import Schema
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
 
@@ -72,7 +72,7 @@ def assemble(
         artifacts=tuple(_artifact(each) for each in choice.delivered),
         environment=timings.environment,
         warnings=_warnings(compression, timings, files, choice)
-        + tuple(warnings_about(baseline.measurement, best.measurement, comparison, quantized=best.file.quantized)),
+        + tuple(warnings_about(baseline.measurement, best.measurement, comparison)),
     )
 
 
@@ -117,8 +117,8 @@ def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:
 
 
 def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
-    """By more than noise: the whole interval of the ratio is above 1."""
-    return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > 1
+    """By more than noise, and by enough to matter: the whole interval of the ratio is above 1.05."""
+    return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > NOTABLE_SPEEDUP
 
 
 def _uncompressed(

@@ -1,0 +1,171 @@
+"""Charts as SVG, drawn by Vega-Lite. Colours are CSS variables of the page, so that they follow its light and dark."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import vl_convert
+from pydantic import JsonValue
+
+from app.core import figures
+from app.core.intervals import Interval, wilson_ci95
+from app.core.measurements import Measurement, Quality, Result
+
+Specification = dict[str, Any]
+Values = list[dict[str, JsonValue]]
+
+WIDTH, ROW_HEIGHT = 250, 46
+QUANTILES = 50
+_FILL = {"upload": "var(--before)", "file": "var(--after)"}
+
+
+def charts(result: Result) -> Iterator[tuple[str, str]]:
+    """Pairs of a caption and an SVG element."""
+    files = _files(result)
+    yield "File size", _drawn(_sizes(files))
+    if all(measured.latency_ms for _, _, measured in files):
+        yield "Time of single calls, from the fastest to the slowest", _drawn(_latencies(files))
+    if all(measured.quality for _, _, measured in files):
+        yield _quality_caption(result), _drawn(_qualities(files))
+
+
+def _files(result: Result) -> Sequence[tuple[str, str, Measurement]]:
+    """(name, kind, measurement) of the upload and of each delivered file."""
+    delivered = [(artifact.name, "file", artifact.measured) for artifact in result.artifacts]
+    return [("upload", "upload", result.baseline), *delivered]
+
+
+def _sizes(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+    values: Values = [
+        {"name": name, "kind": kind, "value": measured.size_bytes / 1e6, "label": figures.size(measured.size_bytes)}
+        for name, kind, measured in files
+    ]
+    bars = {
+        "mark": {"type": "bar", "height": 14, "cornerRadiusEnd": 2},
+        "encoding": {"x": _horizontal("value", "MB", zero=True), "y": _vertical(files), "color": _colour()},
+    }
+    return _chart(values, [bars, *_labels(files)], len(files))
+
+
+def _latencies(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+    values: Values = []
+    for name, kind, measured in files:
+        latency = measured.latency_ms[0]
+        label = figures.milliseconds(latency.median)
+        values.append({"name": name, "kind": kind, "median": latency.median, "label": label})
+        values.extend({"name": name, "kind": kind, "value": value} for value in _quantiles(latency.samples))
+    position = _horizontal("value", "ms, logarithmic", scale="log")
+    strip = {
+        "mark": {"type": "tick", "height": 14, "thickness": 1.5, "opacity": 0.45},
+        "encoding": {"x": position, "y": _vertical(files), "color": _colour()},
+    }
+    middle = {
+        "mark": {"type": "point", "shape": "diamond", "size": 50, "filled": True, "stroke": "var(--paper)"},
+        "encoding": {"x": position | {"field": "median"}, "y": _vertical(files), "color": _colour()},
+    }
+    return _chart(values, [strip, middle, *_labels(files)], len(files))
+
+
+def _qualities(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+    judged = [(name, kind, measured.quality) for name, kind, measured in files if measured.quality]
+    values = [_judged_value(name, kind, quality) for name, kind, quality in judged]
+    unit = "" if judged[0][2].metric == "mean_squared_error" else "%"
+    position, across, colour = _horizontal("low", unit), _vertical(files), _colour()
+    spread = {
+        "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
+        "encoding": {"x": position, "x2": {"field": "high"}, "y": across, "color": colour},
+    }
+    point = {
+        "mark": {"type": "point", "size": 60, "filled": True, "opacity": 1},
+        "encoding": {"x": position | {"field": "value"}, "y": across, "color": colour},
+    }
+    return _chart(values, [spread, point, *_labels(files)], len(files))
+
+
+def _judged_value(name: str, kind: str, quality: Quality) -> dict[str, JsonValue]:
+    scale = 1 if quality.metric == "mean_squared_error" else 100
+    low, high = _interval(quality)
+    figure = figures.quality(quality.metric, quality.value)
+    shown = {"value": scale * quality.value, "low": scale * low, "high": scale * high}
+    return {"name": name, "kind": kind, "label": figure, **shown}
+
+
+def _interval(quality: Quality) -> Interval:
+    if quality.metric == "mean_squared_error":
+        return quality.value, quality.value
+    return wilson_ci95(quality.value * quality.examples, quality.examples)
+
+
+def _quality_caption(result: Result) -> str:
+    assert result.compressed.quality is not None
+    metric = result.compressed.quality.metric.replace("_", " ").capitalize()
+    return metric if metric.startswith("Mean") else f"{metric}, with 95 % intervals"
+
+
+def _quantiles(samples: Sequence[float]) -> list[float]:
+    """One sample for every 2 % of calls; all of them where there are fewer than fifty."""
+    ordered = sorted(samples)
+    count = min(QUANTILES, len(ordered))
+    return [ordered[int((position + 0.5) * len(ordered) / count)] for position in range(count)]
+
+
+def _chart(values: Values, layers: list[Specification], rows: int) -> Specification:
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "data": {"values": values},
+        "width": WIDTH,
+        "height": ROW_HEIGHT * rows,
+        "layer": layers,
+        "background": None,
+        "padding": 2,
+        "config": {
+            "font": "sans-serif",
+            "view": {"stroke": None},
+            "axis": {
+                "labelColor": "var(--quiet)", "titleColor": "var(--quiet)", "gridColor": "var(--line)",
+                "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "domain": False, "ticks": False,
+            },
+        },
+    }  # fmt: skip
+
+
+def _horizontal(field: str, title: str, *, scale: str = "linear", zero: bool = False) -> Specification:
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"type": scale, "zero": zero, "nice": True} if scale == "linear" else {"type": scale, "nice": True},
+        "axis": {"title": title, "tickCount": 4, "labelFlush": False},
+    }
+
+
+def _vertical(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+    """Rows without an axis: their names stand above them, so that long ones don't take the chart's width."""
+    return {"field": "name", "type": "nominal", "axis": None, "sort": [name for name, _, _ in files]}
+
+
+def _labels(files: Sequence[tuple[str, str, Measurement]]) -> Iterator[Specification]:
+    """Above each row its name on the left and its figure on the right."""
+    common = {"type": "text", "fontSize": 11.5, "dy": -16, "fill": "var(--ink)"}
+    name = {"align": "left", "x": 0, "limit": WIDTH - 70}
+    figure = {"align": "right", "x": WIDTH, "fontWeight": 600}
+    for style, field in ((name, "name"), (figure, "label")):
+        yield {
+            "transform": [{"filter": "isValid(datum.label)"}],
+            "mark": common | style,
+            "encoding": {"y": _vertical(files), "text": {"field": field, "type": "nominal"}},
+        }
+
+
+def _colour() -> Specification:
+    return {
+        "field": "kind",
+        "type": "nominal",
+        "legend": None,
+        "scale": {"domain": list(_FILL), "range": list(_FILL.values())},
+    }
+
+
+def _drawn(specification: Specification) -> str:
+    """The size is left to the page: only the shape (`viewBox`) stays."""
+    svg: str = vl_convert.vegalite_to_svg(specification)
+    return re.sub(r' width="\d+(\.\d+)?" height="\d+(\.\d+)?"', "", svg, count=1)

@@ -1,0 +1,73 @@
+"""How each number of a report was obtained, in plain words."""
+
+from collections.abc import Iterator
+
+from app.core.measurements import Quality, Result
+
+
+def explanations(result: Result) -> Iterator[tuple[str, str]]:
+    """Pairs of a heading and a paragraph."""
+    yield (
+        "Files",
+        "Every figure is of a file as it can be downloaded, loaded afresh by its own runtime in a process that had "
+        "done nothing else. A file that doesn't load, or that was written without loss and answers differently from "
+        "its network by more than 0.0001, is not delivered.",
+    )
+    yield "Size", "The bytes of the file and of those that it can't be loaded without. 1 MB is 1,000,000 bytes."
+    yield "Time", _time(result)
+    if result.comparison.speedup is not None:
+        yield "Speed-up", _speedup(result)
+    if result.compressed.quality is not None:
+        yield "Quality", _quality(result.compressed.quality)
+    if result.compressed.peak_memory_mb is not None:
+        yield (
+            "Memory",
+            "By how much loading the file and answering one example raised the peak of the process's resident memory. "
+            "The runtime's own libraries are loaded before and don't count.",
+        )
+    if result.compressed.macs is not None:
+        yield (
+            "Multiply-accumulates",
+            "Counted for one example on the network that the file was written from. Size, multiply-accumulates and "
+            "time are three figures; none follows from another.",
+        )
+
+
+def _time(result: Result) -> str:
+    latency = result.baseline.latency_ms[0]
+    threads = "one thread" if latency.threads == 1 else f"{latency.threads} threads"
+    return (
+        f"Wall-clock time of a call on {threads}, {len(latency.samples)} samples for each file. All files were called "
+        "in one process, in a new random order each round, after a warm-up and with garbage collection off, so that "
+        "what else the machine did met them all alike. Where one call is shorter than 0.05 ms, a sample is the mean "
+        "of a burst. Medians are shown; report.json has every sample."
+    )
+
+
+def _speedup(result: Result) -> str:
+    speedup = result.comparison.speedup
+    assert speedup is not None
+    low, high = speedup.ci95
+    return (
+        f"The upload's median time over the best file's: {speedup.median:.2f}, 95 % interval {low:.2f} to {high:.2f} "
+        "by a bootstrap over rounds. It is the product of what the runtime alone gives "
+        f"({speedup.runtime_only:.2f}: the uncompressed network in the same runtime) and what compression gives "
+        f"({speedup.compression_only:.2f}). The upload runs in torch, as it was uploaded."
+    )
+
+
+def _quality(quality: Quality) -> str:
+    if quality.synthetic:
+        return (
+            f"There was no data set: the files answered {quality.examples:,} random inputs, and their answers were "
+            "compared with the upload's."
+        )
+    yardstick = {
+        "accuracy": "Accuracy is the fraction of test labels met",
+        "mean_squared_error": "The mean squared error is against the test targets",
+        "agreement": "Without labels the upload is the yardstick: agreement is the fraction of equal answers",
+    }[quality.metric]
+    return (
+        f"On {quality.examples:,} test examples, which neither training nor calibration saw. {yardstick}. The interval "
+        "of the change is paired: both files answered the same examples."
+    )

@@ -1,0 +1,79 @@
+"""One result, four files: a page to read, Markdown to paste, JSON to compute with, and a recipe to post again."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.core import figures
+from app.core.reports.charts import charts
+from app.core.reports.data import ReportData
+from app.core.reports.explanations import explanations
+from app.core.reports.markdown import plain
+from app.core.reports.running import lines_to_run, needed_beside, needed_packages
+from app.core.reports.sentence import sentence
+from app.core.reports.tables import before_and_after, step_by_step
+
+ReportKind = Literal["report.html", "report.md", "report.json", "recipe.json"]
+
+
+def render(report: ReportData, kind: ReportKind) -> str:
+    return _RENDERERS[kind](report)
+
+
+def _html(report: ReportData) -> str:
+    drawn = [(caption, Markup(svg)) for caption, svg in charts(report.result)]  # noqa: S704 - Vega escapes its texts
+    return _templates().get_template("report.html.j2").render(_shown(report), charts=drawn)
+
+
+def _markdown(report: ReportData) -> str:
+    return _templates().get_template("report.md.j2").render(_shown(report))
+
+
+def _json(report: ReportData) -> str:
+    body = {"summary": sentence(report.result), **report.model_dump(mode="json")}
+    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _recipe(report: ReportData) -> str:
+    return report.request_again().model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+_RENDERERS: dict[ReportKind, Callable[[ReportData], str]] = {
+    "report.html": _html,
+    "report.md": _markdown,
+    "report.json": _json,
+    "recipe.json": _recipe,
+}
+
+
+def _shown(report: ReportData) -> dict[str, object]:
+    result = report.result
+    return {
+        "report": report,
+        "result": result,
+        "sentence": sentence(result),
+        "rows": before_and_after(result),
+        "steps": step_by_step(result, report.steps),
+        "explanations": list(explanations(result)),
+        "recipe": _recipe(report).strip(),
+    }
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("app.core.reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    templates.globals.update(
+        lines_to_run=lines_to_run, needed_beside=needed_beside, needed_packages=needed_packages, figures=figures
+    )
+    templates.filters["plain"] = plain
+    return templates

@@ -1,0 +1,140 @@
+"""The report's tables, as rows of finished text for HTML and Markdown alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.core import figures
+from app.core.measurements import Latency, Measurement, Quality, Result
+from app.core.recipes import Step
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    before: str
+    after: str
+    change: str = ""
+
+
+def before_and_after(result: Result) -> list[Row]:
+    return [*_of_size(result), *_of_time(result), *_of_quality(result)]
+
+
+def _of_size(result: Result) -> Iterator[Row]:
+    before, after, comparison = result.baseline, result.compressed, result.comparison
+    yield Row(
+        "File size",
+        figures.size(before.size_bytes),
+        figures.size(after.size_bytes),
+        _smaller(comparison.size_ratio),
+    )
+    yield Row(
+        "Parameters",
+        figures.count(before.parameters),
+        figures.count(after.parameters),
+        _smaller(comparison.parameter_ratio, "fewer"),
+    )
+    if (before.nonzero_parameters, after.nonzero_parameters) != (before.parameters, after.parameters):
+        yield Row("of them not zero", figures.count(before.nonzero_parameters), figures.count(after.nonzero_parameters))
+    if before.macs is not None and after.macs is not None:
+        ratio = comparison.macs_ratio
+        yield Row(
+            "Multiply-accumulates for one example",
+            figures.count(before.macs),
+            figures.count(after.macs),
+            "" if ratio is None else _smaller(ratio, "fewer"),
+        )
+
+
+def _of_time(result: Result) -> Iterator[Row]:
+    before, after, speedup = result.baseline, result.compressed, result.comparison.speedup
+    for position, (old, new) in enumerate(zip(before.latency_ms, after.latency_ms, strict=True)):
+        ratio = speedup.median if speedup is not None and position == 0 else old.median / new.median
+        yield Row(_timed(old), figures.milliseconds(old.median), figures.milliseconds(new.median), _faster(ratio))
+        yield Row("95 % of calls within", figures.milliseconds(old.p95), figures.milliseconds(new.p95))
+    if before.peak_memory_mb is not None and after.peak_memory_mb is not None:
+        yield Row(
+            "Memory to load and answer once",
+            figures.megabytes(before.peak_memory_mb),
+            figures.megabytes(after.peak_memory_mb),
+        )
+
+
+def _of_quality(result: Result) -> Iterator[Row]:
+    before, after, comparison = result.baseline.quality, result.compressed.quality, result.comparison
+    if before is None or after is None:
+        return
+    if after.metric != "agreement":
+        change = comparison.quality_change
+        yield Row(
+            metric_label(after),
+            figures.quality(before.metric, before.value),
+            figures.quality(after.metric, after.value),
+            "" if change is None else figures.change(after.metric, change),
+        )
+    if after.agreement is not None:
+        yield Row("Same answer as the upload", "", figures.percent(after.agreement))
+    if after.cosine is not None:
+        yield Row("Cosine with the upload's answers", "", f"{after.cosine:.4f}")
+    if after.kl_divergence is not None:
+        yield Row("KL divergence from the upload (nats)", "", figures.digits(after.kl_divergence))
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """The network as it was uploaded, or after one step."""
+
+    name: str
+    parameters: str
+    took: str
+    size: str
+    latency: str
+    quality: str
+
+
+def step_by_step(result: Result, steps: tuple[Step, ...]) -> list[StepRow]:
+    rows = [_step_row("upload", "", "", result.baseline)]
+    for step, done in zip(steps, result.steps, strict=True):
+        rows.append(_step_row(done.technique, _parameters(step), figures.duration(done.seconds), done.after))
+    return rows
+
+
+def _step_row(name: str, parameters: str, took: str, after: Measurement) -> StepRow:
+    return StepRow(
+        name=name.replace("_", " "),
+        parameters=parameters,
+        took=took,
+        size=figures.size(after.size_bytes),
+        latency=figures.milliseconds(after.latency_ms[0].median) if after.latency_ms else "",
+        quality=figures.quality(after.quality.metric, after.quality.value) if after.quality else "",
+    )
+
+
+def _parameters(step: Step) -> str:
+    given = step.model_dump(mode="json", exclude={"technique"}, exclude_none=True)
+    return ", ".join(f"{name}={_written(value)}" for name, value in given.items() if value != [])
+
+
+def _written(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+
+
+def metric_label(quality: Quality) -> str:
+    return quality.metric.replace("_", " ").capitalize()
+
+
+def _timed(latency: Latency) -> str:
+    examples = "one example" if latency.batch_size == 1 else f"a batch of {latency.batch_size}"
+    return f"Time for {examples}"
+
+
+def _smaller(ratio: float, word: str = "smaller") -> str:
+    return "" if abs(ratio - 1) < 0.005 else f"{figures.ratio(ratio)} {word}" if ratio > 1 else _larger(ratio, word)
+
+
+def _larger(ratio: float, word: str) -> str:
+    return f"{figures.ratio(1 / ratio)} {'larger' if word == 'smaller' else 'more'}"
+
+
+def _faster(ratio: float) -> str:
+    return f"{figures.ratio(ratio)} faster" if ratio >= 1 else f"{figures.ratio(1 / ratio)} slower"
