@@ -8,6 +8,7 @@ from app.api.accepting import best_match
 from app.api.answers import DOWNLOAD, text_of
 from app.api.context import ContextDependency, caller_with
 from app.api.downloads import file_response
+from app.api.examples import ARTIFACT, page_of, shown
 from app.api.problems import error_responses
 from app.core import artifacts, jobs
 from app.core.artifacts import Artifact
@@ -25,12 +26,15 @@ _REPORT_POLICY = (
 )
 
 
-@router.get("/artifacts", summary="List a job's files", responses=error_responses(404))
+@router.get(
+    "/artifacts", summary="List a job's files", responses={200: shown(page_of(ARTIFACT)), **error_responses(404)}
+)
 def list_artifacts(context: ContextDependency, caller: Reader, job_id: str) -> Page[Artifact]:
     """Empty until the job has succeeded."""
     return Page[Artifact](data=tuple(artifacts.of_job(context.database, caller, job_id)), has_more=False)
 
 
+@router.head("/artifacts/{name}", include_in_schema=False)
 @router.get(
     "/artifacts/{name}",
     summary="Download a file",

@@ -77,6 +77,7 @@ def show_dataset(context: ContextDependency, caller: Reader, dataset_id: str) ->
     return datasets.get(context.database, caller, dataset_id)
 
 
+@router.head("/{dataset_id}/download", include_in_schema=False)
 @router.get(
     "/{dataset_id}/download",
     summary="Download a data set as it was uploaded",

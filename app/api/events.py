@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.accepting import best_match
 from app.api.context import Context, ContextDependency, caller_with
+from app.api.examples import EVENT, EVENT_STREAM, page_of
 from app.api.pagination import Limit
 from app.api.problems import error_responses
 from app.core import jobs
@@ -39,7 +40,10 @@ LastEventId = Annotated[
     responses={
         200: {
             "description": "Events in the order in which they happened.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {
+                "application/json": {"example": page_of(EVENT)},
+                "text/event-stream": {"schema": {"type": "string"}, "example": EVENT_STREAM},
+            },
         },
         **error_responses(404),
     },

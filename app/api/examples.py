@@ -30,9 +30,10 @@ INSPECTED_MODEL: dict[str, Any] = {
     "status": "ready",
     "facts": {
         "parameters": 34826,
-        "macs": 2449216,
+        "macs": 2440960,
         "layers": [
             {"name": "conv1", "type": "Conv2d", "parameters": 320, "macs": 194688, "output_shape": [1, 32, 26, 26]},
+            {"name": "conv2", "type": "Conv2d", "parameters": 18496, "macs": 2230272, "output_shape": [1, 64, 11, 11]},
             {"name": "fc", "type": "Linear", "parameters": 16010, "macs": 16000, "output_shape": [1, 10]},
         ],
         "editable": "whole",
@@ -110,6 +111,89 @@ RUNNING_JOB: dict[str, Any] = {
 }
 
 CANCELED_JOB: dict[str, Any] = {**QUEUED_JOB, "status": "canceled", "done": True, "finished_at": "2026-01-31T12:00:04Z"}
+
+
+def _measurement(size_bytes: int, median: float, p95: float, memory_mb: float, cosine: float) -> dict[str, Any]:
+    return {
+        "size_bytes": size_bytes,
+        "parameters": 34826,
+        "nonzero_parameters": 34826,
+        "macs": 2440960,
+        "latency_ms": [{"batch_size": 1, "threads": 1, "median": median, "p95": p95, "samples": [median, p95]}],
+        "peak_memory_mb": memory_mb,
+        "quality": {
+            "metric": "accuracy",
+            "value": 0.974,
+            "examples": 1000,
+            "labelled": True,
+            "synthetic": False,
+            "agreement": 1.0,
+            "cosine": cosine,
+            "kl_divergence": 0.0,
+        },
+    }
+
+
+_COMPRESSED = _measurement(42761, 0.0908, 0.1959, 18.5, 0.99997)
+
+SUCCEEDED_JOB: dict[str, Any] = {
+    **RUNNING_JOB,
+    "status": "succeeded",
+    "done": True,
+    "progress": {"fraction": 1.0, "step": None, "message": "Writing the report"},
+    "result": {
+        "baseline": _measurement(147448, 0.4054, 11.1789, 23.6, 1.0),
+        "compressed": _COMPRESSED,
+        "steps": [{"technique": "static_quantization", "seconds": 0.98, "after": _COMPRESSED}],
+        "best": "model.onnx",
+        "comparison": {
+            "size_ratio": 3.448,
+            "parameter_ratio": 1.0,
+            "macs_ratio": 1.0,
+            "speedup": {"median": 4.465, "ci95": [4.343, 4.549], "runtime_only": 5.439, "compression_only": 0.821},
+            "quality_change": 0.0,
+            "quality_change_ci95": [-0.002, 0.002],
+        },
+        "artifacts": [
+            {
+                "name": "model.onnx",
+                "format": "onnx",
+                "size_bytes": 42761,
+                "sha256": _HASH,
+                "url": f"/v1/jobs/{_JOB_ID}/artifacts/model.onnx",
+                "measured": _COMPRESSED,
+                "verified": {"loaded": True, "max_difference": None, "cosine": 0.99997},
+            }
+        ],
+        "environment": {"cpu": "x86-64", "isa": ["avx2"], "threads": 1, "versions": {"onnxruntime": "1.31.1"}},
+        "warnings": ["All of the speed-up comes from the runtime: even uncompressed, the network is faster there."],
+    },
+    "finished_at": "2026-01-31T12:00:15Z",
+}
+
+ARTIFACT: dict[str, Any] = {
+    "name": "model.onnx",
+    "media_type": "application/octet-stream",
+    "size_bytes": 42761,
+    "sha256": _HASH,
+    "url": f"/v1/jobs/{_JOB_ID}/artifacts/model.onnx",
+}
+
+EVENT: dict[str, Any] = {
+    "id": 17,
+    "type": "progress",
+    "time": "2026-01-31T12:00:05Z",
+    "data": {"fraction": 0.4, "step": 0, "message": "calibrating"},
+}
+EVENT_STREAM = """\
+event: progress
+data: {"id":17,"type":"progress","time":"2026-01-31T12:00:05Z","data":{"fraction":0.4}}
+id: 17
+
+event: done
+data: {"id": "job_01m80bjnj90khygrdaa7cz", "status": "succeeded", "url": "/v1/jobs/job_01m80bjnj90khygrdaa7cz"}
+id: 26
+"""
 
 
 def shown(example: dict[str, Any], **more: Any) -> dict[str, Any]:

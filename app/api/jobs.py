@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from app.api.answers import LOCATION, RETRY_AFTER, text_of
 from app.api.context import ContextDependency, caller_with
-from app.api.examples import CANCELED_JOB, QUEUED_JOB, RUNNING_JOB, page_of, shown
+from app.api.examples import CANCELED_JOB, QUEUED_JOB, RUNNING_JOB, SUCCEEDED_JOB, page_of, shown
 from app.api.pagination import DEFAULT_LIMIT, After, Limit
 from app.api.problems import error_responses
 from app.api.submissions import REQUEST_BODY, submit
@@ -81,7 +81,7 @@ def list_jobs(
     return jobs.page(context.database, caller, limit, after, status=status, model=model, kind=kind)
 
 
-@router.get("/{job_id}", summary="Show a job", responses={200: shown(RUNNING_JOB), **error_responses(404)})
+@router.get("/{job_id}", summary="Show a job", responses={200: shown(SUCCEEDED_JOB), **error_responses(404)})
 def show_job(context: ContextDependency, caller: Reader, job_id: str) -> Job:
     """With its `result` once it has succeeded, its `error` once it has failed."""
     return jobs.get(context.database, caller, job_id)

@@ -84,6 +84,7 @@ def show_model(context: ContextDependency, caller: Reader, model_id: str) -> Mod
     return models.get(context.database, caller, model_id)
 
 
+@router.head("/{model_id}/download", include_in_schema=False)
 @router.get(
     "/{model_id}/download",
     summary="Download a model as it was uploaded",

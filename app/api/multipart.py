@@ -231,8 +231,9 @@ class _Field:
 
 
 def _plain_name(file_name: bytes) -> str:
-    """The last part of the path that a client may have sent."""
-    return printable(file_name.decode("utf-8", "replace").replace("\\", "/").rpartition("/")[2])[:200]
+    """The last part of the path that a client may have sent, without control characters."""
+    last = file_name.decode("utf-8", "replace").replace("\\", "/").rpartition("/")[2]
+    return "".join(filter(str.isprintable, last))[:200]
 
 
 def _malformed() -> Invalid:

@@ -22,6 +22,8 @@ def test_a_file_is_offered_for_saving(client: TestClient, address: str) -> None:
     assert answer.content == CONTENT
     assert answer.headers["Content-Disposition"] == 'attachment; filename="model.onnx"'
     assert client.get(f"{address}x").status_code == 404
+    head = client.head(address)
+    assert (head.headers["Content-Length"], head.content) == (str(len(CONTENT)), b"")
 
 
 def test_what_the_caller_has_is_not_sent_again(client: TestClient, address: str) -> None:

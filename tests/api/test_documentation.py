@@ -12,7 +12,9 @@ from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
 from app.api import examples
+from app.core.artifacts import Artifact
 from app.core.datasets import Dataset
+from app.core.events import Event
 from app.core.jobs import Job
 from app.core.models import Model
 from tests.api.conftest import DATASET, TORCHSCRIPT
@@ -55,7 +57,9 @@ def test_keys_are_asked_for_only_where_they_are_needed(document: Any, app: FastA
     [
         (Model, [examples.UPLOADED_MODEL, examples.INSPECTED_MODEL]),
         (Dataset, [examples.UPLOADED_DATASET, examples.INSPECTED_DATASET]),
-        (Job, [examples.QUEUED_JOB, examples.RUNNING_JOB, examples.CANCELED_JOB]),
+        (Artifact, [examples.ARTIFACT]),
+        (Event, [examples.EVENT]),
+        (Job, [examples.QUEUED_JOB, examples.RUNNING_JOB, examples.SUCCEEDED_JOB, examples.CANCELED_JOB]),
     ],
 )
 def test_shown_answers_are_complete(schema: Any, found: list[dict[str, Any]]) -> None:

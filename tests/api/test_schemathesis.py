@@ -51,7 +51,7 @@ def test_the_service_keeps_to_its_description(
     for found in api.get_all_operations():
         operation = found.ok()
 
-        @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(case=operation.as_strategy(generation_mode=mode))
         def check(case: schemathesis.Case) -> None:
             case.call_and_validate(checks=CHECKS)

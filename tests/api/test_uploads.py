@@ -115,7 +115,7 @@ def test_a_form_that_is_wrong_leaves_nothing_behind(
 
 
 def test_a_path_in_the_file_name_is_dropped(client: TestClient) -> None:
-    body = part("file", TORCHSCRIPT.read_bytes(), "../../etc/net.pt") + b"--b--\r\n"
+    body = part("file", TORCHSCRIPT.read_bytes(), "../../etc/n\x07et.pt") + b"--b--\r\n"
     assert client.post("/v1/models", content=body, headers=FORM).json()["name"] == "net"
 
 
