@@ -1,0 +1,74 @@
+"""A service of its own for a benchmark: started, waited for, ended. No benchmark itself."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+
+@dataclass(frozen=True)
+class Running:
+    url: str
+    pid: int
+    folder: Path
+    seconds_to_answer: float
+
+
+@contextmanager
+def running(command: str, health: str = "/health/live") -> Iterator[Running]:
+    """`modelpress COMMAND` on a free port, once `health` answers."""
+    with tempfile.TemporaryDirectory() as folder, _free_port() as port:
+        arguments = [sys.executable, "-m", "app.cli", command, "--port", str(port), "--data-dir", folder]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        started = time.perf_counter()
+        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(url + health)
+            yield Running(url, process.pid, Path(folder), time.perf_counter() - started)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait(url: str) -> None:
+    for _ in range(6000):
+        try:
+            if httpx2.get(url, timeout=5).is_success:
+                return
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.01)
+    raise TimeoutError(url)
+
+
+@contextmanager
+def _free_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = int(listener.getsockname()[1])
+    yield port
+
+
+def memory_mb(pid: int, field: str = "VmRSS") -> float:
+    """`VmRSS` is what it holds now, `VmHWM` the most that it ever held."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise ValueError(field)
+
+
+def bytes_written(pid: int) -> int:
+    """To any file or pipe, by this process."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
+    raise ValueError("write_bytes")
