@@ -1,4 +1,3 @@
-# ruff: noqa: T201
 """What children do in these tests: most of them misbehave."""
 
 import ctypes
