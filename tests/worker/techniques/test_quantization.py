@@ -89,7 +89,7 @@ def test_dynamic_int8_needs_no_data(tmp_path: Path) -> None:
 
 
 class Repeated(nn.Module):
-    """One layer, called three times."""
+    """One layer, called twice: the quantizer would transpose its weights twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Repeated(nn.Module):
         self.head = nn.Linear(16, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        for _ in range(3):
+        for _ in range(2):
             x = torch.relu(self.fc(x))
         return self.head(x)
 
