@@ -441,7 +441,9 @@ class Case:
 
 
 def _perceptron() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.1), nn.BatchNorm1d(8), nn.Linear(8, 3), nn.Softmax(-1))
+    return nn.Sequential(
+        nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.1), nn.BatchNorm1d(8), nn.Linear(8, 3), nn.Softmax(-1)
+    )
 
 
 IMAGE = ((3, 8, 8),)

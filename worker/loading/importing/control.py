@@ -9,6 +9,20 @@ from worker.loading.importing.interpreter import Interpreter
 from worker.loading.importing.values import Traced, examples, is_from_data
 from worker.loading.unsupported import Unsupported
 
+SYMBOLS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+}
 MOST_ROUNDS = 2000
 BOOKKEEPING = frozenset({"num_batches_tracked", "running_mean", "running_var"})
 
@@ -59,7 +73,7 @@ def _decide(interpreter: Interpreter, instruction: Instruction, decision: Any) -
 
 
 def _text(node: fx.Node) -> str:
-    """`x.size(2) % 2`-like words for a node that computes with sizes."""
+    """Such as `x.size(2) % 2`, for a node that computes with sizes."""
     if node.op == "placeholder":
         return node.name
     arguments = [_text(one) if isinstance(one, fx.Node) else repr(one) for one in node.args]
@@ -68,6 +82,8 @@ def _text(node: fx.Node) -> str:
         tensor = node.all_input_nodes[0]
         source = tensor.name if tensor.op == "placeholder" else f"{tensor.meta.get('scope') or 'network'}:{tensor.name}"
         return f"{source}.size({arguments[1]})"
+    if name in SYMBOLS and len(arguments) == 2:
+        return f"{arguments[0]} {SYMBOLS[name]} {arguments[1]}"
     return f"{name}({', '.join(arguments)})"
 
 

@@ -1,5 +1,6 @@
 """torch's own converter, the second try for archives that the interpreter can't follow."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +15,10 @@ def convert(archive: torch.jit.ScriptModule, example_inputs: Sequence[Tensor]) -
     """The archive as an aten graph whose parameters have their own names and can be trained again."""
     from torch._export.converter import TS2EPConverter  # private: imported where it is needed, lest it goes away
 
-    program = TS2EPConverter(archive, tuple(example_inputs)).convert()
-    graph_module = program.module(check_guards=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the converter's own ways
+        program = TS2EPConverter(archive, tuple(example_inputs)).convert()
+        graph_module = program.module(check_guards=False)
     assert isinstance(graph_module, fx.GraphModule)
     _restore_parameters(graph_module, archive)
     return graph_module

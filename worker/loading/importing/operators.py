@@ -85,6 +85,6 @@ def _refuse_writes_to_stored(
             raise Unsupported(
                 instruction.kind,
                 instruction.scope,
-                "it changes a parameter or buffer when the network runs; save the network in evaluation mode, and "
-                "give state in and out as inputs and outputs.",
+                "it changes a parameter or buffer when the network runs; call model.eval() before saving it, or give "
+                "its state in and out as inputs and outputs.",
             )

@@ -13,7 +13,7 @@ TRANSPOSED: dict[int, Callable[..., nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.
 SETTINGS = ("stride", "padding", "dilation", "groups")
 
 
-@lifts("_convolution", "convolution", "conv1d", "conv2d", "conv3d")
+@lifts("_convolution", "_convolution_mode", "convolution", "conv1d", "conv2d", "conv3d")
 @lifts("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def convolution(call: Call) -> Layer | None:
     weight, bias = call["weight"], call["bias"]

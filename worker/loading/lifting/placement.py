@@ -4,6 +4,7 @@ A layer goes where its tensors were, if they are all that was there. Else, and f
 name of its own beside them or in the scope that called it. No layer ever stands inside another one.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, fx, nn
@@ -19,6 +20,9 @@ class Placement:
         self.paths: dict[fx.Node, str] = {}
         self.modules: dict[str, Layer] = {}
         self._stored = stored
+        self._owners: dict[int, set[str]] = defaultdict(set)
+        for path, tensor in stored.items():
+            self._owners[id(tensor)].add(path.rpartition(".")[0])
         self._inner = {ancestor for path in stored for ancestor in _ancestors(path)}
         self._shared: dict[tuple[object, ...], str] = {}
         for node in sorted(layers, key=lambda node: self._turn(layers[node])):
@@ -49,7 +53,8 @@ class Placement:
         """The place whose tensors are the layer's, by name and nothing besides; the fullest if there are several."""
         mine = {name: self._stored[path] for name, path in layer.owned.items()}
         fitting: dict[str, int] = {}
-        for owner in {path.rpartition(".")[0] for path in layer.owned.values()} - {""}:
+        owners = {owner for tensor in mine.values() for owner in self._owners[id(tensor)]}
+        for owner in owners - {""}:
             there = self._tensors_in(owner)
             there.pop("num_batches_tracked", None)
             if there and all(mine.get(name) is tensor for name, tensor in there.items()):
@@ -102,7 +107,7 @@ def scope_of(node: fx.Node) -> str:
 def _beside(tensor: str, operator: str) -> tuple[str, str]:
     """Scope and name for a layer whose first tensor is `tensor`: `attention.in_proj_weight` -> `in_proj`."""
     owner, _, name = tensor.rpartition(".")
-    stem = name.removesuffix("weight").strip("_")
+    stem = name.replace("weight", "").strip("_")
     return owner, stem or operator
 
 
