@@ -21,6 +21,7 @@ class Network:
     """`module` takes the inputs in order and answers with a tensor or a flat tuple of tensors; its parameters can be
     trained and bear the upload's names.
 
+    `widened` says that the upload's half precision became float32, so that the upload itself takes other inputs.
     `warnings` tell its owner what the rebuilt network no longer does.
 
     A technique that works on a written file (int8 by a runtime's own quantizer) leaves `module` as it is and adds to
@@ -30,6 +31,7 @@ class Network:
     module: fx.GraphModule
     inputs: tuple[InputSpec, ...]
     steps: tuple[Step, ...] = ()
+    widened: bool = False
     warnings: tuple[str, ...] = ()
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
 

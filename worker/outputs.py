@@ -38,8 +38,8 @@ class Outputs:
     _states: list[State] = field(default_factory=list)
 
     def add_original(self, network: Network) -> None:
-        """The upload itself, or a state dict's network as torch runs it; and the network in each wanted runtime."""
-        if self.task.model.format == "torchscript":
+        """The upload itself (traced, where it can't be run as it is); and the network in each wanted runtime."""
+        if self.task.model.format == "torchscript" and not network.widened:
             self._add(network, "torchscript", "upload", Path(self.task.model.path).name, self.task.model.path)
         else:
             self._write(network, "torchscript", "upload", "upload.torchscript.pt")

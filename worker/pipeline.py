@@ -73,11 +73,6 @@ def _loaded(task: Compress, folder: Path, run: Run) -> Network:
     run.data = fitting_data(network, dataset) if dataset else None
     for warning in network.warnings:
         run.warn(warning)
-    if task.model.inputs_from == "guessed":
-        run.warn(
-            "The model's inputs were guessed from its first layer. If they are wrong, so are its MACs and latencies: "
-            "upload it with `inputs`."
-        )
     return network
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
 from app.core.tasks import InspectDataset, InspectModel, ModelFile
-from tests.worker.jobs import DATA, MODEL, inspected, job_folder, save_data, save_torchscript, silent
+from tests.worker.jobs import DATA, MODEL, compress, inspected, job_folder, save_data, save_torchscript, silent
 from tests.worker.networks import NETWORKS, Example
 from worker.pipeline import perform
 
@@ -145,6 +145,10 @@ def test_half_precision_archives_compute_in_float32(tmp_path: Path) -> None:
         traced = torch.jit.trace(example.network(), example.inputs(2))
     torch.jit.save(traced.half(), str(tmp_path / MODEL))
     assert inspect(tmp_path).inputs[0].dtype == "float32"
+    (tmp_path / "outputs").mkdir()
+    compression = compress(tmp_path, (), with_data=False)
+    assert compression.files[0].name == "upload.torchscript.pt"
+    assert any("half precision" in warning for warning in compression.warnings)
 
 
 def dataset_facts(folder: Path, **replaced: np.ndarray):

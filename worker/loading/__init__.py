@@ -12,10 +12,16 @@ from app.core.tasks import ModelFile
 from worker.data import Dataset
 from worker.loading.inputs import resolve_inputs
 from worker.loading.state_dicts import load_state_dict
-from worker.loading.torchscript import NotEditable, lift_archive, load_archive
+from worker.loading.torchscript import NotEditable, is_half_precision, lift_archive, load_archive
 from worker.network import Network
 
 __all__ = ["NotEditable", "Opened", "load_network", "open_model"]
+
+INPUTS_GUESSED = (
+    "The model's inputs were guessed from its first layer. If they are wrong, so are its MACs and latencies: upload it "
+    "with `inputs`."
+)
+HALF_PRECISION = "The upload holds half precision, for which CPUs have few kernels: it is computed in float32."
 
 
 @dataclass(frozen=True)
@@ -25,20 +31,27 @@ class Opened:
     module: nn.Module
     inputs: tuple[InputSpec, ...]
     inputs_from: InputsFrom
+    widened: bool
 
     def editable(self) -> Network:
         """Raises NotEditable."""
         if isinstance(self.module, fx.GraphModule):
-            return Network(self.module, self.inputs)
+            return Network(self.module, self.inputs, warnings=self.warnings)
         assert isinstance(self.module, torch.jit.ScriptModule)
         lifted = lift_archive(self.module, self.inputs)
-        return Network(lifted.module, self.inputs, warnings=lifted.warnings)
+        warnings = (*self.warnings, *lifted.warnings)
+        return Network(lifted.module, self.inputs, widened=self.widened, warnings=warnings)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        guessed = (INPUTS_GUESSED,) if self.inputs_from == "guessed" else ()
+        return (*guessed, HALF_PRECISION) if self.widened else guessed
 
 
 def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opened:
-    module = _read(model, folder / model.path)
+    module, widened = _read(model, folder / model.path)
     inputs, inputs_from = resolve_inputs(model, module, dataset)
-    return Opened(module, inputs, inputs_from)
+    return Opened(module, inputs, inputs_from, widened)
 
 
 def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Network:
@@ -53,11 +66,14 @@ def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Net
         ) from error
 
 
-def _read(model: ModelFile, path: Path) -> nn.Module:
+def _read(model: ModelFile, path: Path) -> tuple[nn.Module, bool]:
+    """The module, and whether it was widened from half precision: CPUs have few kernels for that."""
     if model.format == "torchscript":
-        return load_archive(path)
+        archive = load_archive(path)
+        widened = is_half_precision(archive)
+        return (archive.float() if widened else archive), widened
     if model.format in ("safetensors", "state_dict"):
-        return load_state_dict(path, model.architecture)
+        return load_state_dict(path, model.architecture), False
     raise Invalid(
         f"Files of the format {model.format} can't be compressed yet. Upload TorchScript or a state dict.",
         code="format_unsupported",

@@ -35,7 +35,7 @@ class NotEditable(Exception):
 
 
 def load_archive(path: Path) -> torch.jit.ScriptModule:
-    """In evaluation mode, on the CPU, half precision widened to float32."""
+    """In evaluation mode, on the CPU."""
     try:
         archive: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
             str(path), map_location="cpu"
@@ -47,9 +47,11 @@ def load_archive(path: Path) -> torch.jit.ScriptModule:
             code="load_failed",
             title="The model can't be loaded",
         ) from error
-    if any(tensor.dtype in (torch.float16, torch.bfloat16) for tensor in archive.state_dict().values()):
-        archive = archive.float()
     return archive.eval()
+
+
+def is_half_precision(archive: torch.jit.ScriptModule) -> bool:
+    return any(tensor.dtype in (torch.float16, torch.bfloat16) for tensor in archive.state_dict().values())
 
 
 @dataclass(frozen=True)
