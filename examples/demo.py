@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from app.cli.watching import download_all, watch_job
 from app.client import Client
 
 HERE = Path(__file__).parent
+START_SECONDS = 180
 STOP_SECONDS = 60
 
 
@@ -32,19 +34,27 @@ class Service:
 
 @contextmanager
 def running_service(data_dir: Path, *options: str) -> Iterator[Service]:
-    """Ended by SIGTERM when the block is left."""
+    """Ended by SIGTERM when the block is left, or when it isn't ready in time."""
     command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
     environment = {**os.environ, "MODELPRESS_LOG_LEVEL": "warning"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
         try:
-            ready = next((line for line in process.stdout if line.startswith("ready ")), None)
-            if ready is None:
-                sys.exit("The service ended before it was ready; its own words are above.")
-            yield Service(ready.split()[1], process)
+            yield Service(_wait_until_ready(process), process)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_SECONDS)
+
+
+def _wait_until_ready(process: subprocess.Popen[str]) -> str:
+    too_late = threading.Timer(START_SECONDS, process.terminate)
+    too_late.start()
+    try:
+        for line in process.stdout or ():
+            if line.startswith("ready "):
+                return line.split()[1]
+    finally:
+        too_late.cancel()
+    sys.exit("The service didn't become ready; its own words are above.")
 
 
 def compress(client: Client, folder: Path) -> None:
