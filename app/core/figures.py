@@ -38,7 +38,8 @@ def _scaled(number: float, units: tuple[str, ...], separator: str) -> str:
 
 
 def milliseconds(number: float) -> str:
-    return f"{digits(number)} ms" if number >= 0.1 else f"{digits(number * 1000)} µs"
+    """Always in milliseconds, so that two of them can be compared at a glance."""
+    return f"{digits(number)} ms"
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from math import ceil, floor, log10
 from typing import Any
 
 import vl_convert
@@ -15,7 +16,7 @@ Specification = dict[str, Any]
 Values = list[dict[str, JsonValue]]
 
 WIDTH, ROW_HEIGHT = 250, 46
-QUANTILES = 50
+QUANTILES, MOST_TICKS = 50, 6
 _FILL = {"upload": "var(--before)", "file": "var(--after)"}
 
 
@@ -24,7 +25,7 @@ def charts(result: Result) -> Iterator[tuple[str, str]]:
     files = _files(result)
     yield "File size", _drawn(_sizes(files))
     if all(measured.latency_ms for _, _, measured in files):
-        yield "Time of single calls, from the fastest to the slowest", _drawn(_latencies(files))
+        yield "Time of single calls", _drawn(_latencies(files))
     if all(measured.quality for _, _, measured in files):
         yield _quality_caption(result), _drawn(_qualities(files))
 
@@ -37,24 +38,30 @@ def _files(result: Result) -> Sequence[tuple[str, str, Measurement]]:
 
 def _sizes(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
     values: Values = [
-        {"name": name, "kind": kind, "value": measured.size_bytes / 1e6, "label": figures.size(measured.size_bytes)}
+        {"name": name, "kind": kind, "value": measured.size_bytes, "label": figures.size(measured.size_bytes)}
         for name, kind, measured in files
     ]
     bars = {
-        "mark": {"type": "bar", "height": 14, "cornerRadiusEnd": 2},
-        "encoding": {"x": _horizontal("value", "MB", zero=True), "y": _vertical(files), "color": _colour()},
+        "mark": {"type": "bar", "height": 14},
+        "encoding": {
+            "x": _horizontal("value", "", zero=True) | {"axis": None},
+            "y": _vertical(files),
+            "color": _colour(),
+        },
     }
     return _chart(values, [bars, *_labels(files)], len(files))
 
 
 def _latencies(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
     values: Values = []
+    shown: list[float] = []
     for name, kind, measured in files:
         latency = measured.latency_ms[0]
         label = figures.milliseconds(latency.median)
         values.append({"name": name, "kind": kind, "median": latency.median, "label": label})
         values.extend({"name": name, "kind": kind, "value": value} for value in _quantiles(latency.samples))
-    position = _horizontal("value", "ms, logarithmic", scale="log")
+        shown += _quantiles(latency.samples)
+    position = _logarithmic("value", "ms, logarithmic", shown)
     strip = {
         "mark": {"type": "tick", "height": 14, "thickness": 1.5, "opacity": 0.45},
         "encoding": {"x": position, "y": _vertical(files), "color": _colour()},
@@ -129,12 +136,31 @@ def _chart(values: Values, layers: list[Specification], rows: int) -> Specificat
     }  # fmt: skip
 
 
-def _horizontal(field: str, title: str, *, scale: str = "linear", zero: bool = False) -> Specification:
+def _horizontal(field: str, title: str, *, zero: bool = False) -> Specification:
     return {
         "field": field,
         "type": "quantitative",
-        "scale": {"type": scale, "zero": zero, "nice": True} if scale == "linear" else {"type": scale, "nice": True},
-        "axis": {"title": title, "tickCount": 4, "labelFlush": False},
+        "scale": {"zero": zero, "nice": True},
+        "axis": {"title": title, "tickCount": 4, "labelFlush": True, "format": "~f"},
+    }
+
+
+def _logarithmic(field: str, title: str, shown: Sequence[float]) -> Specification:
+    """From the last round number below all values to the first above, with a few round numbers between."""
+    exponents = range(floor(log10(min(shown))), ceil(log10(max(shown))) + 1)
+    round_numbers = [digit * 10.0**exponent for exponent in exponents for digit in (1, 2, 5)]
+    start = max(number for number in round_numbers if number <= min(shown))
+    end = min(number for number in round_numbers if number >= max(shown))
+    between = [number for number in round_numbers if start <= number <= end]
+    powers = [10.0**exponent for exponent in exponents if start <= 10.0**exponent <= end]
+    return _horizontal(field, title) | {
+        "scale": {"type": "log", "domain": [start, end]},
+        "axis": {
+            "title": title,
+            "values": between if len(between) <= MOST_TICKS else powers,
+            "labelFlush": True,
+            "format": "~f",
+        },
     }
 
 

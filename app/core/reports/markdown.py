@@ -4,7 +4,7 @@ import re
 
 from markupsafe import Markup, escape
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+.!|~-])")
+_SPECIAL = re.compile(r"([\\`*_\[\]#|~])")
 
 
 def plain(text: str) -> Markup:

@@ -2,8 +2,7 @@
 
 from app.core import figures
 from app.core.measurements import Comparison, Environment, Measurement, Quality, Result, Speedup
-
-_NOTABLE_RUNTIME = 1.05
+from app.core.result_warnings import NOTABLE_SPEEDUP
 
 
 def sentence(result: Result) -> str:
@@ -23,9 +22,15 @@ def _speed(speedup: Speedup, environment: Environment) -> str:
         return f"as fast as before on {threads} of this CPU"
     if speedup.median < 1:
         return f"{figures.ratio(1 / speedup.median)} slower on {threads} of this CPU"
-    runtime = f", of which {figures.ratio(speedup.runtime_only)} is the runtime"
-    has_share = speedup.runtime_only > _NOTABLE_RUNTIME
-    return f"{figures.ratio(speedup.median)} faster on {threads} of this CPU{runtime if has_share else ''}"
+    return f"{figures.ratio(speedup.median)} faster on {threads} of this CPU{_share_of_runtime(speedup)}"
+
+
+def _share_of_runtime(speedup: Speedup) -> str:
+    if speedup.runtime_only < NOTABLE_SPEEDUP:
+        return ""
+    if speedup.compression_only < NOTABLE_SPEEDUP:
+        return ", all of it by the runtime"
+    return f", of which {figures.ratio(speedup.runtime_only)} is the runtime"
 
 
 def _quality(before: Measurement, after: Measurement, comparison: Comparison) -> str | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from app.core import figures
 from app.core.measurements import Latency, Measurement, Quality, Result
@@ -9,11 +10,17 @@ from app.core.recipes import Step
 
 
 @dataclass(frozen=True)
+class Change:
+    text: str
+    verdict: Literal["better", "worse", "same"]
+
+
+@dataclass(frozen=True)
 class Row:
     label: str
     before: str
     after: str
-    change: str = ""
+    change: Change | None = None
 
 
 def before_and_after(result: Result) -> list[Row]:
@@ -26,13 +33,13 @@ def _of_size(result: Result) -> Iterator[Row]:
         "File size",
         figures.size(before.size_bytes),
         figures.size(after.size_bytes),
-        _smaller(comparison.size_ratio),
+        _shrunk(comparison.size_ratio, "smaller", "larger"),
     )
     yield Row(
         "Parameters",
         figures.count(before.parameters),
         figures.count(after.parameters),
-        _smaller(comparison.parameter_ratio, "fewer"),
+        _shrunk(comparison.parameter_ratio, "fewer", "more"),
     )
     if (before.nonzero_parameters, after.nonzero_parameters) != (before.parameters, after.parameters):
         yield Row("of them not zero", figures.count(before.nonzero_parameters), figures.count(after.nonzero_parameters))
@@ -42,7 +49,7 @@ def _of_size(result: Result) -> Iterator[Row]:
             "Multiply-accumulates for one example",
             figures.count(before.macs),
             figures.count(after.macs),
-            "" if ratio is None else _smaller(ratio, "fewer"),
+            None if ratio is None else _shrunk(ratio, "fewer", "more"),
         )
 
 
@@ -50,7 +57,7 @@ def _of_time(result: Result) -> Iterator[Row]:
     before, after, speedup = result.baseline, result.compressed, result.comparison.speedup
     for position, (old, new) in enumerate(zip(before.latency_ms, after.latency_ms, strict=True)):
         ratio = speedup.median if speedup is not None and position == 0 else old.median / new.median
-        yield Row(_timed(old), figures.milliseconds(old.median), figures.milliseconds(new.median), _faster(ratio))
+        yield Row(_timed(old), figures.milliseconds(old.median), figures.milliseconds(new.median), _sped_up(ratio))
         yield Row("95 % of calls within", figures.milliseconds(old.p95), figures.milliseconds(new.p95))
     if before.peak_memory_mb is not None and after.peak_memory_mb is not None:
         yield Row(
@@ -70,7 +77,7 @@ def _of_quality(result: Result) -> Iterator[Row]:
             metric_label(after),
             figures.quality(before.metric, before.value),
             figures.quality(after.metric, after.value),
-            "" if change is None else figures.change(after.metric, change),
+            None if change is None else _of_metric(after, change),
         )
     if after.agreement is not None:
         yield Row("Same answer as the upload", "", figures.percent(after.agreement))
@@ -128,13 +135,19 @@ def _timed(latency: Latency) -> str:
     return f"Time for {examples}"
 
 
-def _smaller(ratio: float, word: str = "smaller") -> str:
-    return "" if abs(ratio - 1) < 0.005 else f"{figures.ratio(ratio)} {word}" if ratio > 1 else _larger(ratio, word)
+def _shrunk(ratio: float, word: str, opposite: str) -> Change:
+    """`ratio` is original / compressed."""
+    if figures.ratio(ratio) == figures.ratio(1):
+        return Change("same", "same")
+    if ratio > 1:
+        return Change(f"{figures.ratio(ratio)} {word}", "better")
+    return Change(f"{figures.ratio(1 / ratio)} {opposite}", "worse")
 
 
-def _larger(ratio: float, word: str) -> str:
-    return f"{figures.ratio(1 / ratio)} {'larger' if word == 'smaller' else 'more'}"
+def _sped_up(ratio: float) -> Change:
+    return _shrunk(ratio, "faster", "slower")
 
 
-def _faster(ratio: float) -> str:
-    return f"{figures.ratio(ratio)} faster" if ratio >= 1 else f"{figures.ratio(1 / ratio)} slower"
+def _of_metric(quality: Quality, change: float) -> Change:
+    gain = -change if quality.metric == "mean_squared_error" else change
+    return Change(figures.change(quality.metric, change), "better" if gain > 0 else "worse" if gain < 0 else "same")

@@ -1,0 +1,39 @@
+"""The lines that a report prints run as they stand, beside the file that they name."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import fx, nn
+
+from app.core.inputs import InputSpec
+from app.core.measurements import OutputFormat
+from app.core.reports.running import lines_to_run, needed_beside
+from worker.exporting import EXPORTERS, SUFFIXES
+from worker.network import Network
+
+
+class Tokens(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 4)
+
+    def forward(self, ids: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return self.embedding(ids).sum(1) * scale
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "torchscript", "state_dict"])
+def test_printed_lines_run(file_format: OutputFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = (
+        InputSpec(name="ids", shape=("batch", 6), dtype="int64", low=0, high=50),
+        InputSpec(name="scale", shape=("batch", 4), dtype="float16"),
+    )
+    network = Network(fx.symbolic_trace(Tokens().eval()), inputs)
+    name = f"model{SUFFIXES[file_format]}"
+    companions = EXPORTERS[file_format](network, tmp_path / name)
+    assert {path.name for path in companions} == set(needed_beside(file_format))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, object] = {}
+    exec("\n".join(lines_to_run(name, file_format, inputs)), found)
+    assert found["answers"] is not None
