@@ -26,7 +26,7 @@ def main() -> None:
     database = Database(settings.url)
     try:
         database.migrate()
-        report = self_test(settings.data_dir)
+        report = self_test(settings.work_dir.resolve())
         _tell(report)
         supervise(settings, database, f"{socket.gethostname()}.{os.getpid()}", report)
     finally:

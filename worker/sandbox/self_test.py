@@ -55,7 +55,7 @@ _RESULTS = TypeAdapter(tuple[ActResult, ...])
 
 
 def self_test(folder: Path) -> SelfTestReport:
-    """Run it beneath `folder`, which should be the data folder: that is what must stay hidden.
+    """Run it beneath `folder`, which should be in the data folder: that is what must stay hidden.
 
     Never raises for what the sandbox does or fails to do: a child that is lost gives a report that is not `ok`.
     """
