@@ -30,10 +30,7 @@ IdempotencyKey = Annotated[
 ]
 Prefer = Annotated[
     str | None,
-    Header(
-        description="`wait=30` holds the answer until the job is done or the seconds have passed.",
-        examples=["wait=30"],
-    ),
+    Header(description="`wait=30` holds the answer until the job is done or the seconds have passed."),
 ]
 
 
