@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.core.errors import Busy
 from tests.api.conftest import LOCAL_URL
 
 
@@ -64,3 +65,12 @@ def test_an_unexpected_error_says_nothing_of_the_inside(app: FastAPI) -> None:
     assert answer.json()["code"] == "internal_error"
     assert "secret" not in answer.text
     assert answer.headers["X-Request-ID"] in answer.json()["detail"]
+
+
+def test_a_busy_service_says_when_to_come_back(app: FastAPI) -> None:
+    @app.get("/busy")
+    def busy() -> None:
+        raise Busy("Try again.", retry_after=7)
+
+    answer = TestClient(app, base_url=LOCAL_URL).get("/busy")
+    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "busy", "7")

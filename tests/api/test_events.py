@@ -11,6 +11,7 @@ from app.api.context import Context
 from app.core import jobs
 from app.core.keys import LOCAL
 from app.core.queue import Queue
+from app.core.tables import JobRow
 from tests.api.live import served
 
 STREAM = {"Accept": "text/event-stream"}
@@ -89,3 +90,19 @@ def test_a_stream_follows_a_running_job(
     assert [event for event, _, _ in parse("\n".join(lines))] == [
         "queued", "started", "progress", "canceling", "canceled", "done",
     ]  # fmt: skip
+
+
+def test_a_stream_ends_where_its_job_is_deleted(
+    app: FastAPI, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.3)
+    with context.database.writing() as session:
+        job = jobs.queue_row(session, jobs.new_row("local", "compress", {}, None, None)).id
+    lines = []
+    with served(app) as url, httpx2.stream("GET", f"{url}/v1/jobs/{job}/events", headers=STREAM, timeout=20) as answer:
+        for line in answer.iter_lines():
+            if line == ": ping" and line not in lines:
+                with context.database.writing() as session:
+                    session.delete(session.get(JobRow, job))
+            lines.append(line)
+    assert [event for event, _, _ in parse("\n".join(lines))] == ["queued"]
