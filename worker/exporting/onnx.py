@@ -50,6 +50,7 @@ def _export_float(network: Network, path: Path) -> None:
             output_names=outputs,
             dynamic_axes=_free_dimensions(network) | {name: {0: "batch"} for name in outputs},
         )
+    _restore_names(path)
 
 
 @contextmanager
@@ -96,14 +97,21 @@ def _member(module: nn.Module, path: str) -> object:
     return getattr(module.get_submodule(owner), name)
 
 
-def _describe(network: Network, path: Path) -> None:
-    """Gives weights their names in the state dict back, and says what made the file."""
+def _restore_names(path: Path) -> None:
+    """Gives weights the names that they have in the state dict."""
     model = onnx.load(path)
     names = {w.name: w.name.replace(_SEPARATOR, ".") for w in model.graph.initializer if "onnx::" not in w.name}
     for weight in model.graph.initializer:
         weight.name = names.get(weight.name, weight.name)
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
+    onnx.save(model, path)
+
+
+def _describe(network: Network, path: Path) -> None:
+    """Says what made the file; leaves out shapes that every runtime infers for itself."""
+    model = onnx.load(path)
+    del model.graph.value_info[:]
     model.producer_name, model.producer_version = "modelpress", version("modelpress")
     recipe = [step.model_dump(mode="json") for step in network.steps]
     onnx.helper.set_model_props(model, {"recipe": json.dumps({"steps": recipe})})

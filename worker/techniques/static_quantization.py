@@ -17,6 +17,7 @@ from worker.network import Network
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
+from worker.techniques.quantize_dequantize import tidied
 
 BATCH_SIZE = 16
 # They have no int8 kernels: quantizing around them would only cost accuracy.
@@ -80,6 +81,7 @@ def _quantize(step: StaticQuantization, source: Path, target: Path, calibration:
         calibrate_method=CalibrationMethod.MinMax,
     )
     prepared.unlink()
+    onnx.save(tidied(onnx.load(target)), target)
     check_holds_int8(target, step)
 
 

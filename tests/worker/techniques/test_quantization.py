@@ -41,6 +41,12 @@ def test_static_int8_is_per_channel(tmp_path: Path) -> None:
     assert scales["conv1.weight_scale"] == [16]
 
 
+def test_static_int8_does_not_round_its_answers(tmp_path: Path) -> None:
+    model = quantized(tmp_path / "job", "cnn", StaticQuantization())
+    (last,) = (node for node in model.graph.node if model.graph.output[0].name in node.output)
+    assert last.op_type == "Gemm"
+
+
 @pytest.mark.parametrize(
     ("fields", "kept"),
     [({"exclude": ("conv1",)}, {CONV2, FC}), ({"exclude": ("conv*",)}, {FC}), ({"only": ("conv2",)}, {CONV2})],
