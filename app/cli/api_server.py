@@ -1,6 +1,8 @@
 """The API's own process."""
 
 import socket
+from threading import Event
+from types import FrameType
 
 import typer
 import uvicorn
@@ -12,6 +14,18 @@ from app.core.settings import Settings
 from app.main import create_app
 
 GRACE_SECONDS = 5
+
+
+class Server(uvicorn.Server):
+    """Tells open streams that the process ends, so that it needn't wait for them."""
+
+    def __init__(self, config: uvicorn.Config, stopping: Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
 
 def run_api(settings: Settings, socket_number: int | None) -> None:
@@ -28,7 +42,7 @@ def run_api(settings: Settings, socket_number: int | None) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     listening = None if socket_number is None else [socket.socket(fileno=socket_number)]
-    uvicorn.Server(config).run(sockets=listening)
+    Server(config, app.state.context.stopping).run(sockets=listening)
 
 
 def _show_first_key(context: Context) -> None:

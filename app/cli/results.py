@@ -69,7 +69,7 @@ def _files_table(result: Result) -> Table:
 
 def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for heading in others:
         table.add_column(heading, justify="right")
     return table

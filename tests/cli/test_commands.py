@@ -55,7 +55,7 @@ def test_jobs_are_submitted_shown_and_canceled(url: str, model: str, dataset: st
 def test_watching_a_finished_job_shows_what_was_measured(url: str, finished_job: str, tmp_path: Path) -> None:
     shown = run("--url", url, "jobs", "watch", finished_job)
     assert shown.exit_code == 0
-    assert "the upload and model.onnx" in shown.stdout
+    assert "The upload and model.onnx" in shown.stdout
     assert "1.00×" in shown.stdout
     run("--url", url, "jobs", "download", finished_job, "-o", str(tmp_path / "out"))
     assert (tmp_path / "out" / "model.onnx").read_text() == "this is model.onnx"
