@@ -59,7 +59,7 @@ def loop(interpreter: Interpreter, instruction: Instruction) -> Any:
 
 def _decide(interpreter: Interpreter, instruction: Instruction, decision: Any) -> None:
     """Notes what was decided by a size, refuses what was decided by data."""
-    if is_from_data(decision) or (isinstance(decision, Traced) and decision.is_tensor):
+    if is_from_data(decision):
         raise Unsupported(
             instruction.kind,
             instruction.scope,

@@ -19,6 +19,23 @@ from worker.loading.importing.stored import StoredTensors
 from worker.loading.importing.values import Submodule, Traced, examples, is_from_data, leaves, mapped
 from worker.loading.tree import graph_module
 
+aten = torch.ops.aten
+# What these answer depends on their first argument's sizes only.
+OF_SIZES_ALONE = frozenset(
+    {
+        aten.sym_size.int,
+        aten.sym_numel.default,
+        aten.zeros_like.default,
+        aten.ones_like.default,
+        aten.full_like.default,
+        aten.empty_like.default,
+        aten.new_zeros.default,
+        aten.new_ones.default,
+        aten.new_full.default,
+        aten.new_empty.default,
+    }
+)
+
 
 class Interpreter:
     def __init__(self, archive: torch.jit.ScriptModule) -> None:
@@ -49,7 +66,7 @@ class Interpreter:
 
     def placeholder(self, parameter: Any, example: Tensor) -> Traced:
         node = self.graph.placeholder(parameter.debugName().partition(".")[0])
-        return self.traced(node, example.clone())
+        return self.traced(node, example.clone(), from_data=True)
 
     def run_block(self, block: Any, inputs: Sequence[Any] = ()) -> list[Any]:
         """Carries out a block of instructions and answers its outputs. Values go when nothing reads them any more."""
@@ -79,10 +96,8 @@ class Interpreter:
         node = self.graph.call_function(function, tuple(self.written(list(arguments))), self.written(named))
         node.meta["scope"] = scope
         example = function(*examples(list(arguments)), **examples(named))
-        is_new_number = not isinstance(example, Tensor | tuple | list) and isinstance(function, torch._ops.OpOverload)
-        is_size = getattr(function, "_schema", None) is not None and "sym_" in function.__name__
-        from_data = is_from_data(*arguments) or (is_new_number and not is_size)
-        return self._parts(node, example, from_data)
+        reads = [*arguments[1:], *named.values()] if function in OF_SIZES_ALONE else [*arguments, *named.values()]
+        return self._parts(node, example, is_from_data(*reads))
 
     def calculated(self, function: Callable[..., Any], operands: Sequence[Any], scope: str) -> Any:
         """Python's own arithmetic: written only if something in it is."""
@@ -93,7 +108,7 @@ class Interpreter:
     def size(self, tensor: Any, dimension: int, scope: str) -> Any:
         """A number for a parameter, whose size belongs to its layer; a written size for what is computed."""
         if isinstance(tensor, Traced) and not self.stored.is_stored(tensor):
-            return self.write(torch.ops.aten.sym_size.int, [tensor, dimension], {}, scope)
+            return self.write(aten.sym_size.int, [tensor, dimension], {}, scope)
         return examples(tensor).size(dimension)
 
     def number_in(self, value: Any, instruction: Instruction) -> Any:
@@ -101,13 +116,13 @@ class Interpreter:
         if isinstance(value, Tensor) or (isinstance(value, Traced) and self.stored.is_stored(value)):
             return examples(value).item()
         if isinstance(value, Traced) and value.is_tensor:
-            return self.write(torch.ops.aten.item.default, [value], {}, instruction.scope)
+            return self.write(aten.item.default, [value], {}, instruction.scope)
         return value
 
     def as_tensor(self, number: Any, scope: str, dtype: torch.dtype | None = None) -> Traced:
         kinds = {bool: torch.bool, int: torch.int64, float: torch.float32}
         named = {"dtype": dtype or kinds.get(type(examples(number)))}
-        return cast(Traced, self.write(torch.ops.aten.scalar_tensor.default, [number], named, scope))
+        return cast(Traced, self.write(aten.scalar_tensor.default, [number], named, scope))
 
     def _parts(self, node: fx.Node, example: Any, from_data: bool) -> Any:
         """Operators that answer several tensors are read part by part."""

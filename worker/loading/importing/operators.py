@@ -1,6 +1,6 @@
 """Tensor operators: carried out on the examples and written into the graph, unless they must be refused."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ CODES: dict[str, Any] = {"dtype": ELEMENT_TYPES, "layout": LAYOUTS, "memory_form
 
 
 def call_operator(interpreter: "Interpreter", instruction: Instruction) -> Any:
-    overload = _allowed(instruction)
+    overload = _for_number(_allowed(instruction), instruction)
     arguments = _arguments(interpreter, overload, instruction)
     _refuse_training_mode(overload, arguments, instruction)
     _refuse_writes_to_stored(interpreter, overload, arguments, instruction)
@@ -42,6 +42,15 @@ def _allowed(instruction: Instruction) -> torch._ops.OpOverload:
     if overload is None or overload.namespace != "aten" or instruction.kind in OUTSIDE:
         raise Unsupported(instruction.kind, instruction.scope, ADVICE)
     return overload
+
+
+def _for_number(overload: torch._ops.OpOverload, instruction: Instruction) -> torch._ops.OpOverload:
+    """The form that takes a number, when a trace wrapped one into the second tensor."""
+    names = [one.name for one in overload._schema.arguments]
+    if "other" not in names or is_tensor(constant_number(instruction.inputs[names.index("other")])):
+        return overload
+    scalar = getattr(overload.overloadpacket, overload._overloadname.replace("Tensor", "Scalar"), overload)
+    return cast(torch._ops.OpOverload, scalar)
 
 
 def _arguments(interpreter: "Interpreter", overload: torch._ops.OpOverload, instruction: Instruction) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Traced:
 
     node: fx.Node
     example: Any
-    from_data: bool = False  # a number read out of a tensor's data, and not out of its sizes
+    from_data: bool = False  # whether it depends on an input's values, and not on its sizes alone
 
     @property
     def is_tensor(self) -> bool:

@@ -33,6 +33,11 @@ class Call:
         named.update(self.node.kwargs)
         return named
 
+    @property
+    def data(self) -> Any:
+        """The first argument: most operators call it `self`, some `input`."""
+        return next(iter(self.arguments.values()))
+
     def __getitem__(self, argument: str) -> Any:
         return self.arguments[argument]
 

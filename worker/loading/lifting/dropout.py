@@ -10,20 +10,20 @@ CHANNELWISE = {3: nn.Dropout1d, 4: nn.Dropout2d, 5: nn.Dropout3d}
 
 @lifts("dropout", "dropout_")
 def dropout(call: Call) -> Layer | None:
-    return Layer(nn.Dropout(call["p"]), (call["input"],)) if call.are_constant("p") else None
+    return Layer(nn.Dropout(call["p"]), (call.data,)) if call.are_constant("p") else None
 
 
 @lifts("alpha_dropout", "alpha_dropout_")
 def alpha_dropout(call: Call) -> Layer | None:
-    return Layer(nn.AlphaDropout(call["p"]), (call["input"],)) if call.are_constant("p") else None
+    return Layer(nn.AlphaDropout(call["p"]), (call.data,)) if call.are_constant("p") else None
 
 
 @lifts("feature_alpha_dropout", "feature_alpha_dropout_")
 def feature_alpha_dropout(call: Call) -> Layer | None:
-    return Layer(nn.FeatureAlphaDropout(call["p"]), (call["input"],)) if call.are_constant("p") else None
+    return Layer(nn.FeatureAlphaDropout(call["p"]), (call.data,)) if call.are_constant("p") else None
 
 
 @lifts("feature_dropout", "feature_dropout_")
 def feature_dropout(call: Call) -> Layer | None:
-    kind = CHANNELWISE.get(len(shape_of(call["input"])), nn.Dropout)
-    return Layer(kind(call["p"]), (call["input"],)) if call.are_constant("p") else None
+    kind = CHANNELWISE.get(len(shape_of(call.data)), nn.Dropout)
+    return Layer(kind(call["p"]), (call.data,)) if call.are_constant("p") else None

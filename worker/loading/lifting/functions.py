@@ -1,35 +1,46 @@
 """Operators without a module, as the torch function or tensor method of the same name.
 
-Both take the arguments in the order of the operator's schema, because they are generated from it; the few that Python
-wraps by hand, with other arguments, stay operators.
+Those that are generated from an operator's schema take the same arguments in the same order. Some names in
+`torch` and `torch.nn.functional` belong to Python functions with other arguments or answers: they are left out, and
+the operator stays as it is.
 """
 
-from typing import Any
+import types
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from worker.loading.lifting.call import Call
 from worker.loading.lifting.layer import Function
 
-WRAPPED_BY_HAND = frozenset(
-    {"stft", "istft", "cdist", "tensordot", "unique_consecutive", "lu_unpack", "atleast_1d", "norm", "nuclear_norm"}
-)
+SAME_IN_PYTHON = frozenset({"einsum", "split"})
+FAMILIES = {"linalg_": torch.linalg, "fft_": torch.fft, "special_": torch.special}
 PLACE_AND_LAYOUT = frozenset({"device", "layout", "pin_memory"})
 
 
 def plain_function(call: Call) -> Function | None:
-    name = call.name.removeprefix("aten::")
-    if name in WRAPPED_BY_HAND or not call.name.startswith("aten::"):
+    if not call.name.startswith("aten::"):
         return None
-    args, kwargs = _arguments(call)
-    if hasattr(torch, name):
-        return Function(getattr(torch, name), args, kwargs)
-    if hasattr(Tensor, name):
-        return Function(name, args, kwargs)
-    if hasattr(nn.functional, name):
-        return Function(getattr(nn.functional, name), args, kwargs)
-    return None
+    target = _target(call.name.removeprefix("aten::"))
+    return None if target is None else Function(target, *_arguments(call))
+
+
+def _target(name: str) -> Callable[..., Any] | str | None:
+    if name in SAME_IN_PYTHON:
+        return cast(Callable[..., Any], getattr(torch, name))
+    for prefix, family in FAMILIES.items():
+        if name.startswith(prefix):
+            return _generated(family, name.removeprefix(prefix))
+    if isinstance(getattr(Tensor, name, None), types.MethodDescriptorType) and _generated(torch, name) is None:
+        return name
+    return _generated(torch, name) or _generated(torch._C._nn, name)
+
+
+def _generated(namespace: Any, name: str) -> Callable[..., Any] | None:
+    function = getattr(namespace, name, None)
+    return function if isinstance(function, types.BuiltinFunctionType) else None
 
 
 def _arguments(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:

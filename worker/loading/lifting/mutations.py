@@ -45,7 +45,7 @@ def _functional(node: fx.Node) -> Any:
     overload = getattr(packet, schema.overload_name or "default", None)
     if not name.endswith("_") or name.endswith("__") or overload is None or not isinstance(node.args[0], fx.Node):
         return None
-    same = [one.name for one in overload._schema.arguments] == [one.name for one in schema.arguments]
+    same = [str(one.type) for one in overload._schema.arguments] == [str(one.type) for one in schema.arguments]
     return overload if same and not overload._schema.is_mutable else None
 
 
