@@ -89,7 +89,7 @@ NAMED = (
     npz("name-unprintable", NAMES, Member("x.\x1b[2J.npy", X), x=X),
     npz("name-of-input-odd", NAMES, Member("x.1.npy", X)),
     npz("name-of-input-long", NAMES, Member(f"x.{'a' * 99}.npy", X)),
-    npz("labels-of-an-input", NAMES, x=X, y__a=Y),
+    npz("labels-of-an-input", NAMES, x__a=X, y__a=Y),
     npz("train-only", NAMES, x_train=X, y_train=Y),
     npz("test-only", NAMES, x_test=X),
     npz("all-and-train", NAMES, x=X, x_train=X, x_test=X),

@@ -85,6 +85,7 @@ SAFETENSORS = (
     tensors("overlap", {"a": entry(), "b": entry(begin=4, end=12)}, data=bytes(12)),
     tensors("same-place", {"a": entry(), "b": entry()}),
     tensors("float8", {"w": entry("F8_E4M3", (8,))}, "unsupported_tensor"),
+    tensors("dtype-empty", {"w": entry("")}, "unsupported_tensor"),
     tensors("dtype-unknown", {"w": entry("F33")}, "unsupported_tensor"),
     tensors("name-empty", {"": entry()}),
     tensors("name-unprintable", {"a\x1b[2J": entry()}),

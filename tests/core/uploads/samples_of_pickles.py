@@ -117,6 +117,7 @@ STORAGES = (
     zipped("storage-negative", {"w": tensor(stored(elements=-2))}, BAD_PICKLE),
     zipped("storage-huge", {"w": tensor(stored(elements=1 << 60))}, BAD_PICKLE),
     zipped("storage-of-unknown-type", {"w": tensor(stored(kind="StringStorage"))}, NO_CALL),
+    zipped("storage-of-no-type", {"w": tensor(stored(kind=""))}, NO_CALL),
     zipped("storage-of-gpu", {"w": tensor(stored(module="torch.cuda"))}, None),
     zipped(
         "storage-in-two-ways",

@@ -123,6 +123,7 @@ PARTS = (
         "script-extra-unpacks-to-much", script("x", Member("m/extra/a", bytes(65 << 20), method=8)), "archive_too_large"
     ),
     Sample("script-record-short", script(changed={"data/0": PACKED_ONE}), "malformed_tensor"),
+    Sample("script-flipped-bit", script().replace(PACKED_ONE * 2, PACKED_ONE + bytes(4)), "checksum_mismatch"),
     Sample("script-record-left-over", script(changed={"data/1": PACKED_ONE}), "malformed_tensor"),
     Sample("script-constant", script(constants=(tensor(),), changed={"constants/0": PACKED_ONE * 2}), None),
     Sample(

@@ -85,6 +85,8 @@ def test_views_become_contiguous(save):
         "stepped": base[1::3],
         "inner": base.view(3, 4, 5)[1:, ::2, 1:4],
         "channels_last": base.view(1, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+        "longer_than_a_chunk": torch.arange(420_000, dtype=torch.int32).view(600, 700).t(),
+        "row_longer_than_a_chunk": torch.arange(2_200_000).to(torch.uint8)[1::2],
         "tied": base,
         "tied_too": base,
         "unsqueezed": base[:5].expand(1, -1),
