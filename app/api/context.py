@@ -1,6 +1,7 @@
 """What every route works with: the settings, the database, the files, and who is asking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -21,6 +22,8 @@ class Context:
     database: Database
     storage: Storage
     logs: Logs
+    stopping: Event = field(default_factory=Event)
+    """Set when the process is asked to end: answers that wait for something end too."""
 
     @property
     def needs_keys(self) -> bool:

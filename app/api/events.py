@@ -85,7 +85,7 @@ async def _stream(context: Context, caller: Caller, job: Job, after: int) -> Asy
     """One small query a turn. A job's last event names the status that it ended with."""
     ended = job.status if job.done else None
     last_sent = time.monotonic()
-    while True:
+    while not context.stopping.is_set():
         events = await run_in_threadpool(_read, context, job.id, after, _BATCH)
         for event in events:
             yield format_sse_event(event=event.type, data_str=event.model_dump_json(), id=str(event.id))

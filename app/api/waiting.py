@@ -23,9 +23,9 @@ def seconds_to_wait(prefer: str | None) -> int:
 
 
 async def wait_until_done(request: Request, context: Context, caller: Caller, job: Job, seconds: int) -> Job:
-    """The job as it is when it is done, when the time is up, or when nobody listens any more."""
+    """The job as it is when it is done, when the time is up, when nobody listens any more, or when the service ends."""
     deadline = time.monotonic() + seconds
-    while not job.done and time.monotonic() < deadline and not await request.is_disconnected():
+    while not (job.done or context.stopping.is_set() or time.monotonic() > deadline or await request.is_disconnected()):
         await anyio.sleep(POLL_SECONDS)
         job = await run_in_threadpool(jobs.get, context.database, caller, job.id)
     return job

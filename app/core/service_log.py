@@ -8,10 +8,15 @@ import structlog
 from app.core.settings import LogLevel
 
 
+def _for_people() -> structlog.typing.Processor:
+    """Tracebacks without the values of local variables, which may be secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
 def log_to_stderr(level: LogLevel) -> None:
     """For people on a terminal, else a JSON object a line."""
     for_people = sys.stderr.isatty()
-    last = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer(ensure_ascii=False)
+    last = _for_people() if for_people else structlog.processors.JSONRenderer(ensure_ascii=False)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

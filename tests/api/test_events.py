@@ -1,4 +1,5 @@
 import json
+import threading
 from typing import Any
 
 import httpx2
@@ -106,3 +107,14 @@ def test_a_stream_ends_where_its_job_is_deleted(
                     session.delete(session.get(JobRow, job))
             lines.append(line)
     assert [event for event, _, _ in parse("\n".join(lines))] == ["queued"]
+
+
+def test_a_stream_of_a_job_that_goes_on_ends_when_the_service_is_asked_to_end(
+    app: FastAPI, client: TestClient, model: str
+) -> None:
+    job = client.post("/v1/jobs", json={"model": model, "recipe": {"preset": "fast"}}).json()
+    context: Context = app.state.context
+    timer = threading.Timer(0.3, context.stopping.set)
+    timer.start()
+    answer = client.get(job["urls"]["events"], headers=STREAM)
+    assert [event for event, _, _ in parse(answer.text)] == ["queued"]
