@@ -28,8 +28,8 @@ def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[P
         raise
     except Exception as error:
         raise Problem(
-            f"The network can't be written as {output_format}: one of its operators has no counterpart there. Ask for "
-            "another format in `outputs`.",
+            f"The network can't be written as {output_format}: one of its operators has no counterpart there, or the "
+            "file would be larger than the format allows. Ask for another format in `outputs`.",
             code="export_failed",
             title="A file can't be written",
         ) from error

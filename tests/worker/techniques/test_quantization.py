@@ -41,6 +41,17 @@ def test_static_int8_is_per_channel(tmp_path: Path) -> None:
     assert scales["conv1.weight_scale"] == [16]
 
 
+@pytest.mark.parametrize("fields", [{"per_channel": False}, {"scheme": "s8s8"}], ids=lambda fields: next(iter(fields)))
+def test_static_int8_takes_other_settings(tmp_path: Path, fields: dict) -> None:
+    model = quantized(tmp_path / "job", "cnn", StaticQuantization(**fields))
+    assert int8_weights(model) == {CONV1, CONV2, FC}
+    zero_points = {w.name: w for w in model.graph.initializer if w.name.endswith("zero_point")}
+    if "scheme" in fields:
+        assert zero_points["images_zero_point"].data_type == onnx.TensorProto.INT8
+    else:
+        assert list(zero_points["conv1.weight_zero_point"].dims) == []
+
+
 def test_static_int8_does_not_round_its_answers(tmp_path: Path) -> None:
     model = quantized(tmp_path / "job", "cnn", StaticQuantization())
     (last,) = (node for node in model.graph.node if model.graph.output[0].name in node.output)
