@@ -77,6 +77,8 @@ def _outcome(folder: Path, perform: str, disk_mb: int, allow_unsandboxed: bool, 
         _settle(task, folder)
         return Done(answer=function(task, folder, report).model_dump(mode="json"))
     except Problem as problem:
+        if problem.__cause__ is not None:
+            traceback.print_exc()
         return Failed(problem=problem.body())
     except BaseException as error:
         traceback.print_exc()

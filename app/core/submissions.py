@@ -15,7 +15,7 @@ from app.core.facts import ModelInspection
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import Job, new_row, present, queue_row
 from app.core.keys import Caller
-from app.core.recipes.recipe import check_data, check_facts, check_order, check_outputs
+from app.core.recipes.recipe import check_data, check_editable, check_facts, check_order, check_outputs
 from app.core.schemas import Schema
 from app.core.storage import Storage
 from app.core.tables import DatasetRow, JobRow, ModelRow
@@ -45,6 +45,7 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None) -> N
     facts = ModelInspection.model_validate(model.inspection).facts
     steps = options.recipe.resolved(facts, has_data=dataset is not None)
     check_outputs(steps, options.outputs)
+    check_editable(facts)
     check_facts(steps, facts)
 
 

@@ -18,6 +18,8 @@ def stocked(database: Database) -> Database:
         session.add_all([model_row(), dataset_row(), dataset_row("dataset_2", "unlabelled")])
         session.add_all([model_row("model_new", "inspecting"), model_row("model_bad", "rejected")])
         session.add(model_row("model_fixed", facts=FACTS.model_copy(update={"editable": "no"})))
+        embedding = FACTS.layers[0].model_copy(update={"type": "Embedding"})
+        session.add(model_row("model_table", facts=FACTS.model_copy(update={"layers": (embedding,)})))
     return database
 
 
@@ -39,7 +41,8 @@ def test_a_job_that_can_work_is_queued(stocked: Database) -> None:
         ("dataset_required", [STATIC], {"dataset": None}),
         ("output_unavailable", [STATIC], {"outputs": ["torchscript"]}),
         ("output_unavailable", [STATIC], {"outputs": ["onnx", "state_dict"]}),
-        ("technique_unavailable", [PRUNE], {"model": "model_fixed"}),
+        ("technique_unavailable", [STATIC], {"model": "model_table"}),
+        ("not_editable", [], {"model": "model_fixed"}),
         ("load_failed", [PRUNE], {"model": "model_bad"}),
     ],
 )
@@ -58,7 +61,7 @@ def test_a_model_that_is_still_inspected_is_accepted(stocked: Database) -> None:
 
 def test_presets_fit_any_model(stocked: Database) -> None:
     for preset in ("small", "fast", "safe"):
-        for model in ("model_1", "model_fixed"):
+        for model in ("model_1", "model_table"):
             body = {"model": model, "recipe": {"preset": preset}}
             assert submissions.submit_request(stocked, LOCAL, JobRequest.model_validate(body), None).status == "queued"
 

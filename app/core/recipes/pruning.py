@@ -30,6 +30,8 @@ class MagnitudePruning(StepBase):
     def _has_one_amount(self) -> "MagnitudePruning":
         if self.sparsity is not None and self.threshold is not None:
             raise ValueError("give `sparsity` or `threshold`, not both")
+        if self.threshold is not None and self.criterion == "random":
+            raise ValueError("a `threshold` is of a weight's size, which the criterion `random` doesn't look at")
         return self
 
     @property

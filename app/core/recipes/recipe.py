@@ -82,6 +82,18 @@ def check_data(steps: Sequence[Step], task: Task | None) -> None:
             )
 
 
+def check_editable(facts: ModelFacts) -> None:
+    """Without an editable network there is nothing to compress and nothing to export."""
+    if facts.editable == "whole":
+        return
+    blockers = "; ".join(f"{blocker.operator} at {blocker.where}: {blocker.advice}" for blocker in facts.blocked_by)
+    raise Invalid(
+        f"The model can't be edited ({blockers or 'see `blocked_by` in its facts'}).",
+        code="not_editable",
+        title="The model can't be edited",
+    )
+
+
 def check_facts(steps: Sequence[Step], facts: ModelFacts) -> None:
     for position, step in enumerate(steps):
         reason = TECHNIQUES[step.technique].unavailable_because(facts)
