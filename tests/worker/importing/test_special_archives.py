@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.worker.importing.archives import archive_of, rebuilt, rebuilt_from, reopened
-from tests.worker.importing.networks import CASES, Case, Convolutional, Recurrent
+from tests.worker.importing.convolutional import Convolutional
+from tests.worker.importing.networks import CASES, Case
+from tests.worker.importing.sequential import Recurrent
 from worker.loading.importing import Unsupported, import_torchscript
 from worker.loading.importing.converter import convert
 from worker.loading.lifting import lift

@@ -54,6 +54,11 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "aten::any": any,
     "aten::all": all,
 }
+OF_LISTS: Mapping[str, Callable[..., Any]] = {
+    "aten::add": operator.add,
+    "aten::add_": operator.iadd,
+    "aten::mul": lambda values, times: values * examples(times),
+}
 KINDS: Mapping[str, type] = {
     "aten::Int": int,
     "aten::IntImplicit": int,
@@ -68,6 +73,8 @@ ROUNDED = ("trunc", "floor")
 @runs(*FUNCTIONS)
 def calculate(interpreter: Interpreter, instruction: Instruction) -> Any:
     operands = [constant_number(one) for one in instruction.inputs]
+    if isinstance(operands[0], list) and instruction.kind in OF_LISTS:
+        return OF_LISTS[instruction.kind](*operands)
     if _is_about_tensors(operands):
         return call_operator(interpreter, instruction)
     function = FUNCTIONS[instruction.kind]

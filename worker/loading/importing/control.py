@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import fx
+from torch import Tensor, fx
 
 from worker.loading.importing.instruction import Instruction, computes, refuses, runs
 from worker.loading.importing.interpreter import Interpreter
@@ -72,16 +72,22 @@ def _decide(interpreter: Interpreter, instruction: Instruction, decision: Any) -
             interpreter.guards.append(guard)
 
 
-def _text(node: fx.Node) -> str:
+def _text(value: Any) -> str:
     """Such as `x.size(2) % 2`, for a node that computes with sizes."""
-    if node.op == "placeholder":
-        return node.name
-    arguments = [_text(one) if isinstance(one, fx.Node) else repr(one) for one in node.args]
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(one) for one in value)}]"
+    if not isinstance(value, fx.Node):
+        return repr(value)
+    if isinstance(value.meta["val"], Tensor):
+        return value.name if value.op == "placeholder" else f"{value.meta.get('scope') or 'network'}:{value.name}"
+    return _call_text(value)
+
+
+def _call_text(node: fx.Node) -> str:
+    arguments = [_text(one) for one in node.args]
     name = getattr(node.target, "__name__", str(node.target)).partition(".")[0]
-    if name == "sym_size":
-        tensor = node.all_input_nodes[0]
-        source = tensor.name if tensor.op == "placeholder" else f"{tensor.meta.get('scope') or 'network'}:{tensor.name}"
-        return f"{source}.size({arguments[1]})"
+    if name in ("sym_size", "sym_numel"):
+        return f"{arguments[0]}.{name.removeprefix('sym_')}({', '.join(arguments[1:])})"
     if name in SYMBOLS and len(arguments) == 2:
         return f"{arguments[0]} {SYMBOLS[name]} {arguments[1]}"
     return f"{name}({', '.join(arguments)})"
