@@ -30,12 +30,15 @@ def api(
 ) -> None:
     """Run the API alone."""
     configure(host=host, port=port, data_dir=data_dir, insecure=insecure)
+    from app.cli.migrating import finish_migration, start_migration
+
+    migration = start_migration() if socket is None else None
+    # Imported meanwhile, since that takes as long.
     from app.cli.api_server import run_api
-    from app.cli.serving import migrate_apart
     from app.core.settings import Settings
 
-    if socket is None:
-        migrate_apart()
+    if migration is not None:
+        finish_migration(migration)
     run_api(Settings(), socket)
 
 

@@ -5,14 +5,13 @@ Since the parent holds the socket, callers wait a moment where the API died, and
 
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import httpx2
 import typer
 
+from app.cli.migrating import PYTHON, finish_migration, start_migration
 from app.cli.processes import KeptProcess
 from app.core.settings import Settings
 
@@ -20,8 +19,6 @@ TEND_SECONDS = 0.2
 STOP_SECONDS = 30.0
 BACKLOG = 2048
 
-# `-P` keeps a folder that happens to be named `worker` in the current directory out of the way.
-PYTHON = (sys.executable, "-P", "-m")
 WORKER = (*PYTHON, "worker")
 
 
@@ -31,19 +28,13 @@ def keep_serving(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with _listen(settings.host, settings.port) as listening:
-        migrate_apart()
+        finish_migration(start_migration())
         api = [*PYTHON, "app.cli", "api", "--socket", str(listening.fileno())]
         kept = [KeptProcess("API", api, inherited=[listening.fileno()]), KeptProcess("worker", WORKER)]
         try:
             _tend(kept, stopping, _local_url(listening))
         finally:
             _stop(kept)
-
-
-def migrate_apart() -> None:
-    """In a process of its own, so that the migrations take no memory of one that stays."""
-    if subprocess.run([*PYTHON, "app.cli", "migrate"], check=False).returncode:  # noqa: S603
-        raise typer.Exit(1)
 
 
 def _listen(host: str, port: int) -> socket.socket:
