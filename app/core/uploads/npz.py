@@ -21,7 +21,7 @@ def read_npz(archive: ZipArchive) -> dict[str, ArrayFacts]:
 
 def _check_members(archive: ZipArchive) -> None:
     for name in archive.members:
-        if not name.endswith(_SUFFIX) or "/" in name or "\\" in name:
+        if "/" in name or "\\" in name:
             raise refusal(
                 "archive_member", f"The archive holds {quoted(name)}, and may hold only .npy files at its top."
             )

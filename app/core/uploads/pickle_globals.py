@@ -22,6 +22,9 @@ class Function:
     describe: Callable[[Arguments], object]
 
 
+_REBUILDS_A_TENSOR = tuple(f"torch._utils._rebuild_{name}" for name in ("tensor_v2", "tensor_v3", "parameter"))
+
+
 def _arguments_differ(name: str) -> Exception:
     return refusal("malformed_pickle", f"The pickle calls {name} with arguments that torch.save never writes.")
 
@@ -38,11 +41,8 @@ def _rebuild_tensor_v2(arguments: Arguments) -> object:
         case (storage, offset, shape, strides, bool(), dict()):
             return _rebuild_tensor((storage, offset, shape, strides))
         case (storage, offset, shape, strides, bool(), dict(), None | dict() as view):
-            return (
-                UnsupportedTensor("conjugated or negated view")
-                if view
-                else _rebuild_tensor((storage, offset, shape, strides))
-            )
+            plain = _rebuild_tensor((storage, offset, shape, strides))
+            return UnsupportedTensor("conjugated or negated view") if view else plain
     raise _arguments_differ("_rebuild_tensor_v2")
 
 
@@ -62,7 +62,7 @@ def _rebuild_parameter(arguments: Arguments) -> object:
 
 def _rebuild_from_type(arguments: Arguments) -> object:
     match arguments:
-        case (Function(describe=describe), Class(), tuple() as inner, *_):
+        case (Function(name=name, describe=describe), Class(), tuple() as inner, *_) if name in _REBUILDS_A_TENSOR:
             return describe(inner)
     raise _arguments_differ("_rebuild_from_type_v2")
 

@@ -55,7 +55,8 @@ def read_legacy_state_dict(file: BinaryIO) -> StateDict:
 
 def _legacy_storages(file: BinaryIO, pickled: Pickled) -> dict[str, ByteRange]:
     keys = read_pickle(file, state_dict_global).value
-    keys = [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise malformed("The list of storages is no list of names.")
     if sorted(keys) != sorted(pickled.storages):
         raise malformed("The storages that follow are not those that the tensors need.")
     ranges: dict[str, ByteRange] = {}

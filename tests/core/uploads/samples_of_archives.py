@@ -39,7 +39,31 @@ CRC = zlib.crc32(DATA)
 NO_SIZES = {"crc": 0, "packed": 0, "size": 0}
 WIDE_SIZES = {"packed": FULL, "size": FULL, "extra": wide(8, 8)}
 
+PLAIN = PICKLE.content
+UNFINISHED = zlib.compressobj(9, zlib.DEFLATED, -15)
+UNFINISHED_PICKLE = UNFINISHED.compress(PLAIN) + UNFINISHED.flush(zlib.Z_SYNC_FLUSH)
+
+
+def packed_pickle(packed: bytes) -> bytes:
+    """The good archive with a pickle that is said to be deflated to these bytes."""
+    fields = {"method": 8, "size": len(PLAIN), "crc": zlib.crc32(PLAIN)}
+    return zip_file(Member("m/data.pkl", packed, local=fields, entry=fields), RECORD, VERSION)
+
+
+def five_entries(content: bytes) -> bytes:
+    """The archive with another count in its last record."""
+    return content[:-14] + struct.pack("<2H", 5, 5) + content[-10:]
+
+
 SAMPLES = (
+    Sample("zip-deflate-trailing", packed_pickle(deflated(PLAIN) + b"xx"), "malformed_archive"),
+    Sample("zip-deflate-unfinished", packed_pickle(UNFINISHED_PICKLE), "malformed_archive"),
+    Sample("zip-end-magic", zip_file(*GOOD).replace(b"PK\5\6", b"PK\5\7"), "truncated_file"),
+    Sample("zip-comment-missing", zip_file(*GOOD, comment=1), "truncated_file"),
+    Sample("zip-end64-magic", with_end64().replace(b"PK\6\6", b"PK\6\5"), "malformed_archive"),
+    Sample("zip-end64-first-disk", with_end64(first=1), "malformed_archive"),
+    Sample("zip-end64-fewer-here", with_end64(here=2), "malformed_archive"),
+    Sample("zip-end64-contradicted", five_entries(with_end64()), "malformed_archive"),
     Sample("zip", zip_file(*GOOD), None),
     Sample("zip-end64", with_end64(), None),
     Sample("zip-descriptor", odd(flags=8, local=NO_SIZES, descriptor=descriptor(CRC, 8, 8)), None),

@@ -35,7 +35,7 @@ def module(name: str, **state: Any) -> Raw:
 
 NETWORK = module("__main__.Net", _parameters={}, _modules={})
 VIA_STACK = Raw(encoded("os") + encoded("system") + b"\x93" + encoded(("true",)) + b"R")
-WITH_NOTHING_ELSE = {"w": tensor()}
+TYPE, TENSOR_CLASS = named("torch._tensor", "_rebuild_from_type_v2"), named("torch", "Tensor")
 
 
 def zipped(name: str, value: Any, code: str | None, records: dict[str, bytes] | None = None) -> Sample:
@@ -94,7 +94,12 @@ MACHINE = (
     opcodes("items-unpaired", b"}(Nu.", BAD_PICKLE),
     opcodes("call-a-text", encoded("x") + b")R.", BAD_PICKLE),
     opcodes("arguments-are-a-list", named("torch", "Size") + b"]R.", BAD_PICKLE),
-    opcodes("global-by-number", b"K\x01K\x02\x93.", BAD_PICKLE),
+    opcodes("global-in-a-number", b"K\x01" + encoded("a") + b"\x93.", BAD_PICKLE),
+    opcodes("global-named-by-number", encoded("a") + b"K\x01\x93.", BAD_PICKLE),
+    opcodes("pop-a-mark", b"}(0.", "not_a_state_dict"),
+    zipped(
+        "old-instructions", Raw(b"(" + encoded("w") + tensor() + encoded("names") + b"(" + encoded("a") + b"ld"), None
+    ),
     opcodes("text-longer-than-file", b"X\xff\xff\xff\x7fabc.", BAD_PICKLE),
     opcodes("text-of-eight-exbibytes", b"\x8d" + b"\xff" * 7 + b"\x7fabc.", BAD_PICKLE),
     opcodes("number-not-a-number", b"Ix\n.", BAD_PICKLE),
@@ -156,6 +161,7 @@ TENSORS = (
     zipped("negative-size", {"w": tensor(shape=(-2,))}, BAD_TENSOR),
     zipped("size-true", {"w": tensor(shape=(True,))}, BAD_TENSOR),
     zipped("size-a-float", {"w": tensor(shape=(2.0,))}, BAD_TENSOR),
+    zipped("shape-a-number", {"w": tensor(shape=2)}, BAD_TENSOR),
     zipped("shape-a-text", {"w": tensor(shape="2")}, BAD_TENSOR),
     zipped("ranks-differ", {"w": tensor(shape=(1, 2))}, BAD_TENSOR),
     zipped("rank-twenty", {"w": tensor(shape=(1,) * 20, strides=(1,) * 20)}, BAD_TENSOR),
@@ -197,7 +203,15 @@ TENSORS = (
     zipped("parameter", rebuilt("_rebuild_parameter", tensor(), True, HOOKS), None),
     zipped("parameter-of-a-text", rebuilt("_rebuild_parameter", "x", True, HOOKS), BAD_PICKLE),
     zipped("type-of-a-text", {"w": call(named("torch._tensor", "_rebuild_from_type_v2"), "x", 1)}, BAD_PICKLE),
+    zipped(
+        "type-in-itself", {"w": Raw(TYPE + (TYPE + TENSOR_CLASS) * 3000 + b"N" + b"\x87" * 3000 + b"R")}, BAD_PICKLE
+    ),
     zipped("ordered-dict-of-pairs", call(named("collections", "OrderedDict"), [["w", tensor()]]), None),
+    zipped(
+        "ordered-dict-of-odd-keys",
+        call(named("collections", "OrderedDict"), [[[1], 2], ["w", tensor()]]),
+        None,
+    ),
     zipped("ordered-dict-of-texts", call(named("collections", "OrderedDict"), ["w"]), BAD_PICKLE),
     zipped("negated-view", {"w": tensor(metadata=({"neg": True},))}, NO_SUPPORT),
     zipped("sparse", rebuilt("_rebuild_sparse_tensor", "x"), NO_SUPPORT, {}),
@@ -235,6 +249,7 @@ TENSORS = (
         BAD_TENSOR,
     ),
 )
+OLD_NEGATIVE = Raw(encoded(("storage", named("torch", "FloatStorage"), "0", "cpu", -2, None)) + b"Q")
 ELEMENTS = struct.pack("<q", 2)
 LEGACY = (
     old("good", legacy(), None),
@@ -269,6 +284,8 @@ LEGACY = (
     old("key-missing", legacy(keys=()), BAD_PICKLE),
     old("key-twice", legacy(keys=("0", "0"), storages=(ELEMENTS + TWO) * 2), BAD_PICKLE),
     old("key-a-number", legacy(keys=(0,)), BAD_PICKLE),
+    old("keys-of-two-types", legacy(keys=("0", 0)), BAD_PICKLE),
+    old("negative-storage", legacy(value={"w": tensor(OLD_NEGATIVE)}), BAD_PICKLE),
     old("keys-no-list", legacy(keys={"0": 1}), BAD_PICKLE),
     old("protocol-only", PROTOCOL, BAD_PICKLE),
     old("endless-line", PROTOCOL + b"c" + b"a" * 5000, BAD_PICKLE),

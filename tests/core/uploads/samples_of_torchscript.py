@@ -53,6 +53,8 @@ CODE = (
     body("submodule-of-torch", "torch.ops.aten.save(x)"),
     body("operator-across-lines", 'torch\n .\n save(x, "marker")'),
     body("method-save", '(x).save("marker", )'),
+    body("method-not-declared", "(x).pin_memory()"),
+    body("class-of-packed-parameters", "__torch__.torch.classes.quantized.Conv2dPackedParamsBase", None),
     body("method-by-name-save", 'x.save("marker")'),
     body("method-after-index", 'x[0].save("marker")'),
     body("method-after-number", '1..save("marker")'),
@@ -113,6 +115,7 @@ PARTS = (
     Sample("script-foreign-member", script("x", Member("m/x.so")), "archive_member"),
     Sample("script-code-elsewhere", script("x", Member("m/code/../x.py")), "archive_member"),
     Sample("script-extra-file", script("x", Member("m/extra/labels.txt", b"a")), None),
+    Sample("script-extra-file-like-code", script("x", Member("m/extra/a.py", b"torch.save(x)")), None),
     Sample("script-debug-file", script("x", Member("m/code/__torch__.py.debug_pkl", pickled(()))), None),
     Sample(
         "script-code-unpacks-to-much",
