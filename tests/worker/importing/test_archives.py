@@ -16,10 +16,11 @@ from worker.loading.verification import verify
 pytestmark = [
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+    pytest.mark.filterwarnings("ignore:.*was found in ScriptModule constants"),
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
 ]
 every_archive = pytest.mark.parametrize(("case", "way"), ARCHIVES, ids=NAMES)
-TAKEN_APART_BY_TRACES = frozenset({"cells"})
+TAKEN_APART_BY_TRACES = frozenset({"cells", "unrolled"})
 TORCHS_LAYERS = frozenset(name for name in dir(nn) if name[0].isupper()) - {"Module", "MultiheadAttention"}
 ON_ITS_OWN_IN_TRAINING = frozenset({"control flow"})  # it has a branch for training, of which the import warns
 

@@ -31,16 +31,12 @@ WITH_SETTINGS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
 }
 
 
-def _with_in_place(names: list[str]) -> list[str]:
-    return [*names, *(f"{name}_" for name in names)]
-
-
-@lifts(*_with_in_place(list(WITHOUT_SETTINGS)))
+@lifts(*WITHOUT_SETTINGS)
 def activation(call: Call) -> Layer | None:
     return Layer(WITHOUT_SETTINGS[_plain_name(call)](), (call["self"],))
 
 
-@lifts(*_with_in_place(list(WITH_SETTINGS)))
+@lifts(*WITH_SETTINGS)
 def activation_with_settings(call: Call) -> Layer | None:
     kind, settings = WITH_SETTINGS[_plain_name(call)]
     if not call.are_constant(*settings):
@@ -51,7 +47,7 @@ def activation_with_settings(call: Call) -> Layer | None:
     return Layer(kind(*values), (call["self"],))
 
 
-@lifts("elu", "elu_")
+@lifts("elu")
 def elu(call: Call) -> Layer | None:
     """A scaled ELU has no module and stays a function."""
     if (call["scale"], call["input_scale"]) != (1, 1):
@@ -59,7 +55,7 @@ def elu(call: Call) -> Layer | None:
     return Layer(nn.ELU(call["alpha"]), (call["self"],))
 
 
-@lifts("gelu", "gelu_")
+@lifts("gelu")
 def gelu(call: Call) -> Layer | None:
     return Layer(nn.GELU(approximate=call["approximate"]), (call["self"],))
 
@@ -83,4 +79,4 @@ def log_softmax(call: Call) -> Layer | None:
 
 
 def _plain_name(call: Call) -> str:
-    return call.name.removeprefix("aten::").removesuffix("_")
+    return call.name.removeprefix("aten::")

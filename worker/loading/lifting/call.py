@@ -33,16 +33,15 @@ class Call:
         named.update(self.node.kwargs)
         return named
 
-    @property
-    def data(self) -> Any:
-        """The first argument: most operators call it `self`, some `input`."""
-        return next(iter(self.arguments.values()))
-
     def __getitem__(self, argument: str) -> Any:
         return self.arguments[argument]
 
     def __contains__(self, argument: str) -> bool:
         return argument in self.arguments
+
+    def to(self, node: fx.Node) -> "Call":
+        """Another call in the same graph."""
+        return Call(node, self._stored)
 
     def is_stored(self, argument: Any) -> bool:
         """Whether this is a parameter or a buffer itself, and not computed."""

@@ -30,14 +30,14 @@ def product(call: Call) -> Layer | None:
     return _linear(call, inputs, _untransposed(call, weight), None)
 
 
-@lifts("add", "add_")
+@lifts("add")
 def product_plus_bias(call: Call) -> Layer | None:
     """`matmul(x, weight.t()) + bias`, in either order."""
     if "alpha" not in call or call["alpha"] != 1:
         return None
     for summand, bias in ((call["self"], call["other"]), (call["other"], call["self"])):
         if _is_product(summand) and call.is_stored(bias):
-            product_call = Call(summand, call._stored)
+            product_call = call.to(summand)
             inputs, weight = list(product_call.arguments.values())[:2]
             return _linear(call, inputs, _untransposed(call, weight), bias, absorbs=(summand,))
     return None
