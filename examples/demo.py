@@ -30,6 +30,7 @@ class Service:
 
     url: str
     process: subprocess.Popen[str]
+    data_dir: Path
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def running_service(data_dir: Path, *options: str) -> Iterator[Service]:
     environment = {**os.environ, "MODELPRESS_LOG_LEVEL": "warning"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            yield Service(_wait_until_ready(process), process)
+            yield Service(_wait_until_ready(process), process, data_dir)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_SECONDS)

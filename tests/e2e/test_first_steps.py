@@ -44,7 +44,6 @@ def _assert_worth_it(result: Result) -> None:
     assert comparison.quality_change is not None
     assert comparison.quality_change >= -0.01
     assert comparison.speedup is not None
-    assert comparison.speedup.median > 1.5
     assert comparison.speedup.median == pytest.approx(
         comparison.speedup.runtime_only * comparison.speedup.compression_only, rel=0.01
     )

@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app.client import Client
 from examples.demo import Service, running_service
+from tests.api.conftest import TORCHSCRIPT
 from tests.e2e.storm import descendants
 
 pytestmark = pytest.mark.slow
@@ -86,3 +88,16 @@ def test_a_port_that_is_taken_is_told_plainly(tmp_path: Path) -> None:
     assert told.returncode == 1
     assert port in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_worker_that_is_asked_to_end_gives_its_job_back_and_the_next_one_does_it(
+    service: Service, client: Client
+) -> None:
+    model = client.upload_model(TORCHSCRIPT)
+    recipe = {"steps": [{"technique": "magnitude_pruning"}]}
+    job = client.submit({"model": model.id, "recipe": recipe, "outputs": ["state_dict"], "measure": {"repeats": 2000}})
+    assert within(60, lambda: client.job(job.id).progress.fraction > 0.1)
+    os.kill(children(service.process.pid)["worker"], signal.SIGTERM)
+    done = client.wait(job.id, 120)
+    assert (done.status, done.attempt, done.losses) == ("succeeded", 2, ())
+    assert "released" in [event.type for event in client.events(job.id)]
