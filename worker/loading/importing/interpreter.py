@@ -13,11 +13,12 @@ from torch import Tensor, fx
 
 from worker.loading.importing.instruction import Instruction, handlers
 from worker.loading.importing.lifetimes import last_reads
-from worker.loading.importing.operators import call_operator
+from worker.loading.importing.operators import ADVICE, call_operator
 from worker.loading.importing.scopes import Scopes
 from worker.loading.importing.stored import StoredTensors
 from worker.loading.importing.values import Submodule, Traced, examples, is_from_data, leaves, mapped
 from worker.loading.tree import graph_module
+from worker.loading.unsupported import Unsupported
 
 aten = torch.ops.aten
 # What these answer depends on their first argument's sizes only.
@@ -36,6 +37,9 @@ OF_SIZES_ALONE = frozenset(
     }
 )
 
+# What handlers raise when a graph does what nobody foresaw; none of it says anything to who made the network.
+FOLLOWING_FAILED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
 
 class Interpreter:
     def __init__(self, archive: torch.jit.ScriptModule) -> None:
@@ -52,9 +56,8 @@ class Interpreter:
         program = self._archive.inlined_graph
         this, *parameters = program.inputs()
         self._values[this.unique()] = Submodule("", self._archive)
-        defaults = [one.default_value for one in self._archive.forward.schema.arguments[1:]]  # type: ignore[attr-defined]
         given = [self.placeholder(one, example) for one, example in zip(parameters, example_inputs, strict=False)]
-        self._bind(parameters, [*given, *defaults[len(given) :]])
+        self._bind(parameters, [*given, *self._defaults(len(example_inputs))])
         answers = self.run_block(program)
         self.graph.output(self.written(answers[0] if len(answers) == 1 else tuple(answers)))
         program_module = graph_module(self.stored.root, self.graph)
@@ -63,6 +66,17 @@ class Interpreter:
 
     def _has_parameters(self) -> bool:
         return any(True for _ in self._archive.parameters())
+
+    def _defaults(self, given: int) -> list[Any]:
+        """Values of the inputs after the given ones."""
+        forward = self._archive.forward.schema.arguments[1:]  # type: ignore[attr-defined]
+        needed = [one.name for one in forward if not one.has_default_value()]
+        if not len(needed) <= given <= len(forward):
+            names = ", ".join(one.name for one in forward)
+            raise Unsupported(
+                "forward", "", f"it takes {names}, and {given} inputs are given; say in `inputs` what each one is."
+            )
+        return [one.default_value for one in forward[given:]]
 
     def placeholder(self, parameter: Any, example: Tensor) -> Traced:
         node = self.graph.placeholder(parameter.debugName().partition(".")[0])
@@ -84,7 +98,10 @@ class Interpreter:
     def _answers(self, node: Any) -> Sequence[Any]:
         inputs = [self._values.get(one.unique()) for one in node.inputs()]
         instruction = Instruction(node, inputs, self._scopes.of(node))
-        answer = handlers.get(instruction.kind, call_operator)(self, instruction)
+        try:
+            answer = handlers.get(instruction.kind, call_operator)(self, instruction)
+        except FOLLOWING_FAILED as error:
+            raise Unsupported(instruction.kind, instruction.scope, ADVICE) from error
         return answer if node.outputsSize() != 1 else [answer]
 
     def _bind(self, names: Sequence[Any], values: Sequence[Any] | None) -> None:

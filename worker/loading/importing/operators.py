@@ -31,10 +31,7 @@ def call_operator(interpreter: "Interpreter", instruction: Instruction) -> Any:
     schema = {one.name: one for one in overload._schema.arguments}
     positional = [value for name, value in arguments.items() if not schema[name].kwarg_only]
     named = {name: value for name, value in arguments.items() if schema[name].kwarg_only}
-    try:
-        return interpreter.write(overload, positional, named, instruction.scope)
-    except (RuntimeError, NotImplementedError, IndexError, ValueError, TypeError) as error:
-        raise Unsupported(instruction.kind, instruction.scope, ADVICE) from error
+    return interpreter.write(overload, positional, named, instruction.scope)
 
 
 def _allowed(instruction: Instruction) -> torch._ops.OpOverload:
