@@ -3,16 +3,15 @@
 import time
 from typing import Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
 from app.core.database import Database
-from app.core.errors import NotFound, ProblemBody
+from app.core.errors import ProblemBody
 from app.core.facts import ArrayFacts, Task
 from app.core.ids import new_id
 from app.core.keys import Caller
-from app.core.pages import Page, rows_of_page
+from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
 from app.core.storage import StagedFile, Storage
 from app.core.tables import DatasetRow, JobRow
@@ -96,10 +95,7 @@ def create(
 
 
 def find(session: Session, caller: Caller, dataset_id: str) -> DatasetRow:
-    row = session.get(DatasetRow, dataset_id)
-    if row is None or not caller.may_see(row.owner):
-        raise NotFound(f"There is no data set {dataset_id!r}. GET /v1/datasets lists those there are.")
-    return row
+    return find_owned(session, caller, DatasetRow, dataset_id, "data set", "/v1/datasets")
 
 
 def get(database: Database, caller: Caller, dataset_id: str) -> Dataset:
@@ -108,12 +104,7 @@ def get(database: Database, caller: Caller, dataset_id: str) -> Dataset:
 
 
 def page(database: Database, caller: Caller, limit: int, after: str | None) -> Page[Dataset]:
-    query = select(DatasetRow)
-    if not caller.is_admin:
-        query = query.where(DatasetRow.owner == caller.id)
-    with database.reading() as session:
-        rows, has_more = rows_of_page(session, query, DatasetRow.id, limit, after)
-        return Page[Dataset](data=tuple(map(present, rows)), has_more=has_more)
+    return page_of_owned(database, caller, DatasetRow, present, limit=limit, after=after)
 
 
 def delete(database: Database, storage: Storage, caller: Caller, dataset_id: str) -> None:

@@ -8,14 +8,14 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from app.core.database import Database
-from app.core.errors import Conflict, NotFound, ProblemBody
+from app.core.errors import Conflict, ProblemBody
 from app.core.events import add_event
 from app.core.ids import new_id
 from app.core.job_options import Goal, JobLimits
 from app.core.keys import Caller
 from app.core.logs import Logs
 from app.core.measurements import OutputFormat, Result
-from app.core.pages import Page, rows_of_page
+from app.core.pages import Page, find_owned, page_of_owned
 from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
 from app.core.storage import Storage
@@ -99,10 +99,7 @@ def queue_row(session: Session, row: JobRow) -> JobRow:
 
 
 def find(session: Session, caller: Caller, job_id: str) -> JobRow:
-    row = session.get(JobRow, job_id)
-    if row is None or not caller.may_see(row.owner):
-        raise NotFound(f"There is no job {job_id!r}. GET /v1/jobs lists those there are.")
-    return row
+    return find_owned(session, caller, JobRow, job_id, "job", "/v1/jobs")
 
 
 def get(database: Database, caller: Caller, job_id: str) -> Job:
@@ -120,15 +117,9 @@ def page(
     model: str | None = None,
     kind: JobKind | None = None,
 ) -> Page[Job]:
-    query = select(JobRow)
-    if not caller.is_admin:
-        query = query.where(JobRow.owner == caller.id)
-    for column, wanted in ((JobRow.status, status), (JobRow.model_id, model), (JobRow.kind, kind)):
-        if wanted is not None:
-            query = query.where(column == wanted)
-    with database.reading() as session:
-        rows, has_more = rows_of_page(session, query, JobRow.id, limit, after)
-        return Page[Job](data=tuple(map(present, rows)), has_more=has_more)
+    wanted = ((JobRow.status, status), (JobRow.model_id, model), (JobRow.kind, kind))
+    conditions = [column == value for column, value in wanted if value is not None]
+    return page_of_owned(database, caller, JobRow, present, *conditions, limit=limit, after=after)
 
 
 def cancel(database: Database, caller: Caller, job_id: str) -> Job:

@@ -3,18 +3,17 @@
 import time
 from typing import Literal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
 from app.core.architectures import Architecture
 from app.core.database import Database
-from app.core.errors import Invalid, NotFound, ProblemBody
+from app.core.errors import Invalid, ProblemBody
 from app.core.facts import ModelFacts, ModelFormat
 from app.core.ids import new_id
 from app.core.inputs import InputsFrom, InputSpec
 from app.core.keys import Caller
-from app.core.pages import Page, rows_of_page
+from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
 from app.core.storage import StagedFile, Storage
 from app.core.tables import DatasetRow, JobRow, ModelRow
@@ -133,10 +132,7 @@ def create(
 
 
 def find(session: Session, caller: Caller, model_id: str) -> ModelRow:
-    row = session.get(ModelRow, model_id)
-    if row is None or not caller.may_see(row.owner):
-        raise NotFound(f"There is no model {model_id!r}. GET /v1/models lists those there are.")
-    return row
+    return find_owned(session, caller, ModelRow, model_id, "model", "/v1/models")
 
 
 def get(database: Database, caller: Caller, model_id: str) -> Model:
@@ -145,12 +141,7 @@ def get(database: Database, caller: Caller, model_id: str) -> Model:
 
 
 def page(database: Database, caller: Caller, limit: int, after: str | None) -> Page[Model]:
-    query = select(ModelRow)
-    if not caller.is_admin:
-        query = query.where(ModelRow.owner == caller.id)
-    with database.reading() as session:
-        rows, has_more = rows_of_page(session, query, ModelRow.id, limit, after)
-        return Page[Model](data=tuple(map(present, rows)), has_more=has_more)
+    return page_of_owned(database, caller, ModelRow, present, limit=limit, after=after)
 
 
 def delete(database: Database, storage: Storage, caller: Caller, model_id: str) -> None:
