@@ -24,6 +24,7 @@ from app.core.errors import FieldError, Invalid
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import Job
 from app.core.keys import Caller
+from app.core.recipes.base import EVERY_FORMAT
 from app.core.submissions import Idempotency, submit_request, submit_upload
 
 _REQUEST = TypeAdapter(JobRequest)
@@ -50,12 +51,12 @@ _JSON_EXAMPLES = {
         },
     },
     "pruning": {
-        "summary": "Half of the weights set to zero, as three formats",
+        "summary": "Half of the weights set to zero, in every format",
         "value": {
             "model": "model_…",
             "dataset": "dataset_…",
             "recipe": {"steps": [{"technique": "magnitude_pruning", "sparsity": 0.5}]},
-            "outputs": ["onnx", "torchscript", "state_dict"],
+            "outputs": list(EVERY_FORMAT),
             "seed": 0,
         },
     },

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.core.schemas import Schema
 
-OutputFormat = Literal["onnx", "torchscript", "state_dict"]
+OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
 Metric = Literal["accuracy", "mean_squared_error", "agreement"]
 
 

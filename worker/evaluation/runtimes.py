@@ -53,11 +53,11 @@ class OnnxRuntime:
 
 
 class TorchRuntime:
-    """Any torch module, whichever way it was loaded."""
+    """Any torch module in evaluation mode, whichever way it was loaded."""
 
     def __init__(self, module: torch.nn.Module, threads: int) -> None:
         torch.set_num_threads(threads)
-        self._module = module.eval()
+        self._module = module
 
     def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
         return lambda: self._module(*inputs)
@@ -76,4 +76,7 @@ def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], t
     if file.format == "state_dict":
         description = next(companion for companion in file.companions if companion.endswith(".json"))
         return TorchRuntime(load_network(folder / description, path), threads)
-    return TorchRuntime(torch.jit.load(path, map_location="cpu"), threads)  # type: ignore[no-untyped-call]
+    if file.format == "exported_program":
+        return TorchRuntime(torch.export.load(path).module(), threads)
+    archive: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    return TorchRuntime(archive.eval(), threads)

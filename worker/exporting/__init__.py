@@ -5,6 +5,7 @@ from pathlib import Path
 
 from app.core.errors import Problem
 from app.core.measurements import OutputFormat
+from worker.exporting.exported_program import export_exported_program
 from worker.exporting.onnx import export_onnx
 from worker.exporting.state_dict import export_state_dict
 from worker.exporting.torchscript import export_torchscript
@@ -16,8 +17,14 @@ EXPORTERS: dict[OutputFormat, Exporter] = {
     "onnx": export_onnx,
     "torchscript": export_torchscript,
     "state_dict": export_state_dict,
+    "exported_program": export_exported_program,
 }
-SUFFIXES: dict[OutputFormat, str] = {"onnx": ".onnx", "torchscript": ".torchscript.pt", "state_dict": ".safetensors"}
+SUFFIXES: dict[OutputFormat, str] = {
+    "onnx": ".onnx",
+    "torchscript": ".torchscript.pt",
+    "state_dict": ".safetensors",
+    "exported_program": ".pt2",
+}
 
 
 def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[Path, ...]:

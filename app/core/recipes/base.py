@@ -4,7 +4,7 @@ A technique is one class here and one file in `worker/techniques`. The class car
 running, so that a recipe that can't work is refused before it is queued.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from app.core.schemas import Schema
 
 Stage = Literal["prepare", "prune", "recover", "quantize"]
 STAGES: tuple[Stage, ...] = ("prepare", "prune", "recover", "quantize")
-EVERY_FORMAT: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict")
+EVERY_FORMAT: tuple[OutputFormat, ...] = get_args(OutputFormat)
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, examples=["conv1", "encoder.*"])]
 

@@ -18,13 +18,12 @@ def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[InputSpe
             f"answers = session.run(None, {{{feeds}}})",
         )
     tensors = ", ".join(f"torch.zeros({_shape(spec)}, dtype=torch.{_dtype(spec)})" for spec in inputs)
-    if file_format == "state_dict":
-        return (
-            "import torch, load_network",
-            f'network = load_network.load_network("network.json", "{name}")',
-            f"answers = network({tensors})",
-        )
-    return ("import torch", f'network = torch.jit.load("{name}").eval()', f"answers = network({tensors})")
+    imports, loading = {
+        "torchscript": ("torch", f'torch.jit.load("{name}").eval()'),
+        "state_dict": ("torch, load_network", f'load_network.load_network("network.json", "{name}")'),
+        "exported_program": ("torch", f'torch.export.load("{name}").module()'),
+    }[file_format]
+    return (f"import {imports}", f"network = {loading}", f"answers = network({tensors})")
 
 
 def needed_beside(file_format: OutputFormat) -> tuple[str, ...]:
@@ -33,9 +32,13 @@ def needed_beside(file_format: OutputFormat) -> tuple[str, ...]:
 
 
 def needed_packages(file_format: OutputFormat) -> tuple[str, ...]:
-    return {"onnx": ("onnxruntime", "numpy"), "torchscript": ("torch",), "state_dict": ("torch", "safetensors")}[
-        file_format
-    ]
+    packages: dict[OutputFormat, tuple[str, ...]] = {
+        "onnx": ("onnxruntime", "numpy"),
+        "torchscript": ("torch",),
+        "state_dict": ("torch", "safetensors"),
+        "exported_program": ("torch",),
+    }
+    return packages[file_format]
 
 
 def _dtype(spec: InputSpec) -> str:

@@ -1,6 +1,7 @@
 """The lines that a report prints run as they stand, beside the file that they name."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ class Tokens(nn.Module):
         return self.embedding(ids).sum(1) * scale
 
 
-@pytest.mark.parametrize("file_format", ["onnx", "torchscript", "state_dict"])
+@pytest.mark.parametrize("file_format", get_args(OutputFormat))
 def test_printed_lines_run(file_format: OutputFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = (
         InputSpec(name="ids", shape=("batch", 6), dtype="int64", low=0, high=50),

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from app.core.inputs import InputSpec
 from app.core.recipes import MagnitudePruning
+from app.core.recipes.base import EVERY_FORMAT
 from app.core.tasks import InspectModel, ModelFile
 from tests.worker.jobs import MODEL, compress, file_of, job_folder, silent
 from tests.worker.networks import NETWORKS
@@ -25,7 +27,7 @@ PRUNING = MagnitudePruning(sparsity=0.3)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = job_folder(tmp_path_factory.mktemp("files") / "job", NETWORKS["every_kind"])
-    compress(folder, (PRUNING,), outputs=("onnx", "torchscript", "state_dict"))
+    compress(folder, (PRUNING,), outputs=EVERY_FORMAT)
     return folder / "outputs"
 
 
@@ -61,12 +63,14 @@ def test_no_file_is_left_that_no_one_asked_for(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "load_network.py",
         "model.onnx",
+        "model.pt2",
         "model.safetensors",
         "model.torchscript.pt",
         "network.json",
         "probe-0.npz",
         "probe-1.npz",
         "uncompressed.onnx",
+        "uncompressed.pt2",
         "uncompressed.torchscript.pt",
     }
 
@@ -95,13 +99,16 @@ def test_a_state_dict_is_rebuilt_by_torch_alone(folder: Path) -> None:
     assert float(ran.stdout) < 1e-5
 
 
-def test_torchscript_and_onnx_run_on_any_batch(folder: Path) -> None:
+def test_files_that_run_by_themselves_take_any_batch(folder: Path) -> None:
     archive = torch.jit.load(folder / "model.torchscript.pt")
+    program = torch.export.load(folder / "model.pt2").module()
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     for batch in (1, 6):
         images = NETWORKS["every_kind"].inputs(batch)
         with torch.no_grad():
             expected = archive(images).numpy()
+            exported = program(images).numpy()
+        assert np.abs(exported - expected).max() < 1e-5
         (answer,) = session.run(None, {"images": images.numpy()})
         assert answer.shape == (batch, 4)
         assert np.abs(answer - expected).max() < 1e-5
@@ -142,8 +149,16 @@ def pair_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     answer = perform(InspectModel(model=given), folder, silent)
     model = given.model_copy(update={"inputs": answer.inputs, "inputs_from": "given"})
-    compress(folder, (PRUNING,), outputs=("onnx", "torchscript", "state_dict"), model=model, with_data=False)
+    compress(folder, (PRUNING,), outputs=EVERY_FORMAT, model=model, with_data=False)
     return folder / "outputs"
+
+
+def test_an_exported_program_holds_no_pickle_and_nothing_of_the_machine_that_wrote_it(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "model.pt2") as archive:
+        contents = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    assert contents["data/sample_inputs/model.pt"] == b""
+    for word in (b"stack_trace", b"graph_id", str(Path.cwd()).encode()):
+        assert word not in contents["models/model.json"]
 
 
 def test_several_inputs_and_outputs_survive_in_every_format(pair_folder: Path) -> None:
@@ -153,10 +168,11 @@ def test_several_inputs_and_outputs_survive_in_every_format(pair_folder: Path) -
     ids, mask = torch.from_numpy(probe["input.ids"]), torch.from_numpy(probe["input.mask"])
     rebuilt = load_network(pair_folder / "network.json", pair_folder / "model.safetensors")
     archive = torch.jit.load(pair_folder / "model.torchscript.pt")
+    program = torch.export.load(pair_folder / "model.pt2").module()
     session = onnxruntime.InferenceSession(pair_folder / "model.onnx")
-    onnx_answers = session.run(None, {"ids": probe["input.ids"], "mask": probe["input.mask"]})
+    onnx_answers = map(torch.from_numpy, session.run(None, {n: probe[f"input.{n}"] for n in ("ids", "mask")}))
     with torch.no_grad():
-        for answers in (rebuilt(ids, mask), archive(ids, mask), map(torch.from_numpy, onnx_answers)):
+        for answers in (rebuilt(ids, mask), archive(ids, mask), program(ids, mask), onnx_answers):
             for number, answer in enumerate(answers):
                 assert np.abs(answer.numpy() - probe[f"output.{number}"]).max() < 1e-4
 
