@@ -25,6 +25,7 @@ from app.core.architectures import Architecture
 from app.core.artifacts import Artifact
 from app.core.datasets import Dataset
 from app.core.events import Event
+from app.core.health import Readiness
 from app.core.job_options import JobRequest
 from app.core.jobs import Job
 from app.core.models import Model
@@ -175,6 +176,11 @@ class Client:
 
     def logs(self, job_id: str) -> str:
         return self._send("GET", f"/v1/jobs/{job_id}/logs").text
+
+    def readiness(self) -> Readiness:
+        """Also of a service that isn't ready, which answers with 503."""
+        with self._answering():
+            return _parse(Readiness, self._http.get("/health/ready"))
 
     def _upload(self, noun: Noun, files: Mapping[str, Path], fields: Mapping[str, str | None]) -> httpx2.Response:
         given = {name: value for name, value in fields.items() if value is not None}

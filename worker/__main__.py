@@ -5,10 +5,11 @@ import socket
 
 import structlog
 
+from app.core.sandbox import SandboxReport
 from app.core.service_log import log_to_stderr
 from app.core.settings import Settings
 from worker import forkserver
-from worker.sandbox.self_test import SelfTestReport, self_test
+from worker.sandbox.self_test import self_test
 
 log = structlog.get_logger()
 
@@ -33,8 +34,8 @@ def main() -> None:
         database.close()
 
 
-def _tell(report: SelfTestReport) -> None:
-    log.info("sandbox tested", sandbox=report.level.name, ok=report.ok, missing=report.level.missing)
+def _tell(report: SandboxReport) -> None:
+    log.info("sandbox tested", sandbox=report.level, ok=report.ok, missing=report.missing)
     for result in report.results:
         if not result.ok:
             log.error("sandbox doesn't hold", act=result.act, expected=result.expected, seen=result.seen)

@@ -16,13 +16,13 @@ from app.core import workers
 from app.core.database import Database
 from app.core.errors import Problem
 from app.core.queue import Claim, LeaseLost, Queue
+from app.core.sandbox import SandboxReport
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.sweeper import sweep
 from worker.failures import Canceled
 from worker.hold import Hold
 from worker.phases import JobRunner
-from worker.sandbox.self_test import SelfTestReport
 
 log = structlog.get_logger()
 
@@ -132,9 +132,9 @@ class Supervisor:
                 hold.let_go("shutting down")
 
 
-def supervise(settings: Settings, database: Database, worker: str, tested: SelfTestReport) -> None:
+def supervise(settings: Settings, database: Database, worker: str, tested: SandboxReport) -> None:
     """Works under the name `worker`. Where the sandbox doesn't hold, no upload's own code is run."""
     queue = Queue(database, settings, worker)
     runner = JobRunner(settings, database, Storage(settings.files_dir), queue, may_run_own_code=tested.ok)
-    workers.sign_on(database, worker, tested.model_dump(mode="json"))
+    workers.sign_on(database, worker, tested)
     Supervisor(settings, database, queue, runner, worker).run()

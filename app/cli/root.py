@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import compress, datasets, jobs, keys, models, service
+from app.cli import compress, datasets, doctor, jobs, keys, models, service
 from app.cli.connection import Connection
 
 application = typer.Typer(
@@ -19,6 +19,7 @@ application.command()(service.api)
 application.command()(service.worker)
 application.command()(service.migrate)
 application.command()(compress.compress)
+application.command()(doctor.doctor)
 application.add_typer(models.group, name="models")
 application.add_typer(datasets.group, name="datasets")
 application.add_typer(jobs.group, name="jobs")

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sqlite3
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.core import workers
 from app.core.database import Database
 from app.core.errors import Problem
+from app.core.sandbox import SandboxReport
 from app.core.schemas import Schema
 from app.core.settings import Settings
 from app.core.storage import Storage
@@ -42,7 +43,7 @@ class Readiness(Schema):
     database: DatabaseHealth
     storage: StorageHealth
     worker: WorkerHealth
-    sandbox: dict[str, Any] | None
+    sandbox: SandboxReport | None
     warnings: tuple[str, ...]
 
 

@@ -7,6 +7,7 @@ from app.core import workers
 from app.core.settings import Settings
 from app.main import create_app
 from tests.api.conftest import LOCAL_URL
+from tests.core.rows import SANDBOX
 
 
 def test_a_service_without_a_worker_lives_but_is_not_ready(client: TestClient) -> None:
@@ -20,10 +21,10 @@ def test_a_service_without_a_worker_lives_but_is_not_ready(client: TestClient) -
 
 
 def test_a_service_with_a_worker_is_ready(client: TestClient, context: Context) -> None:
-    workers.sign_on(context.database, "worker-1", {"level": "full"})
+    workers.sign_on(context.database, "worker-1", SANDBOX)
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
-    assert answer.json()["sandbox"] == {"level": "full"}
+    assert answer.json()["sandbox"] == SANDBOX.model_dump(mode="json")
     assert answer.json()["database"]["sqlite_version"].startswith("3.")
     assert answer.json()["storage"]["free_bytes"] > 0
 

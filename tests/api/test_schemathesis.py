@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from app.core import workers
 from tests.api.live import served
+from tests.core.rows import SANDBOX
 
 CHECKS = [
     content_type_conformance,
@@ -38,7 +39,7 @@ def api(
     app: FastAPI, model: str, dataset: str, finished_job: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[schemathesis.BaseSchema]:
     monkeypatch.setattr(workers, "LOST_AFTER_SECONDS", 3600)
-    workers.sign_on(app.state.context.database, "worker-1", {"level": "full"})
+    workers.sign_on(app.state.context.database, "worker-1", SANDBOX)
     with served(app) as url:
         yield schemathesis.openapi.from_url(f"{url}/openapi.json")
 

@@ -3,10 +3,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
 from app.cli.root import application
+from app.core import workers
 from tests.api.conftest import TORCHSCRIPT
+from tests.core.rows import SANDBOX
 
 RUNNER = CliRunner()
 
@@ -76,3 +79,12 @@ def test_a_problem_is_told_in_plain_words(url: str) -> None:
     assert told.returncode == 1
     assert "job_none" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_the_doctor_shows_what_the_sandbox_holds_and_fails_without_a_worker(url: str, app: FastAPI) -> None:
+    assert run("--url", url, "doctor").exit_code == 1
+    workers.sign_on(app.state.context.database, "worker-1", SANDBOX)
+    shown = run("--url", url, "doctor")
+    assert shown.exit_code == 0
+    assert "read /etc/passwd" in shown.stdout
+    assert "full, holds" in shown.stdout

@@ -6,6 +6,7 @@ from typing import Any
 from app.core.facts import LayerFacts, ModelFacts, ModelInspection, TechniqueFacts
 from app.core.inputs import InputSpec
 from app.core.recipes import TECHNIQUES
+from app.core.sandbox import ActResult, SandboxReport
 from app.core.tables import DatasetRow, ModelRow
 
 FACTS = ModelFacts(
@@ -14,6 +15,18 @@ FACTS = ModelFacts(
     layers=(LayerFacts(name="fc", type="Linear", parameters=10, macs=10, output_shape=(1, 2)),),
     editable="whole",
     techniques=tuple(TechniqueFacts(technique=name, available=True) for name in TECHNIQUES),
+)
+
+SANDBOX = SandboxReport(
+    level="full",
+    landlock=7,
+    seccomp=True,
+    missing=(),
+    ok=True,
+    results=(
+        ActResult(act="read /etc/passwd", expected="refused", seen="refused (Permission denied)", ok=True),
+        ActResult(act="multiply matrices", expected="works", seen="works", ok=True),
+    ),
 )
 
 

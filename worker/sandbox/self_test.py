@@ -12,19 +12,17 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
 
 from pydantic import TypeAdapter
 
-from app.core.schemas import Schema
+from app.core.sandbox import ActResult, Expected, SandboxReport
 from worker import forkserver
 from worker.sandbox.enter import enter
 from worker.sandbox.forbidden_acts import FORBIDDEN
-from worker.sandbox.level import Level, level
+from worker.sandbox.level import level
 from worker.sandbox.needed_acts import NEEDED
 from worker.sandbox.scene import Act, Scene
 
-Expected = Literal["refused", "works"]
 _SECONDS = 120.0
 _DISK_MB = 16
 _IDENTITY_ONNX = (
@@ -33,28 +31,10 @@ _IDENTITY_ONNX = (
 )
 
 
-class ActResult(Schema):
-    """`seen` begins with what came of the act: works, refused or failed."""
-
-    act: str
-    expected: Expected
-    seen: str
-    without_sandbox: str | None = None
-    ok: bool
-
-
-class SelfTestReport(Schema):
-    """`level` is what the kernel claims to have, `ok` and `results` what was found."""
-
-    level: Level
-    ok: bool
-    results: tuple[ActResult, ...]
-
-
 _RESULTS = TypeAdapter(tuple[ActResult, ...])
 
 
-def self_test(folder: Path) -> SelfTestReport:
+def self_test(folder: Path) -> SandboxReport:
     """Run it beneath `folder`, which should be in the data folder: that is what must stay hidden.
 
     Never raises for what the sandbox does or fails to do: a child that is lost gives a report that is not `ok`.
@@ -63,7 +43,15 @@ def self_test(folder: Path) -> SelfTestReport:
     with tempfile.TemporaryDirectory(dir=folder, prefix="self-test-") as around, _listener() as port:
         _furnish(Path(around))
         results = _results_of_child(Path(around), port)
-    return SelfTestReport(level=level(), ok=bool(results) and all(result.ok for result in results), results=results)
+    claimed = level()
+    return SandboxReport(
+        level=claimed.name,
+        landlock=claimed.landlock,
+        seccomp=claimed.seccomp,
+        missing=claimed.missing,
+        ok=bool(results) and all(result.ok for result in results),
+        results=results,
+    )
 
 
 def _furnish(around: Path) -> None:

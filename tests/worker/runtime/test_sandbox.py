@@ -5,29 +5,30 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.core.sandbox import SandboxReport
 from app.core.tasks import InspectModel, ModelFile
 from tests.worker.runtime.conftest import TASK, Run
 from worker.failures import ChildFailure
 from worker.sandbox import landlock, level, seccomp
-from worker.sandbox.self_test import SelfTestReport, self_test
+from worker.sandbox.self_test import self_test
 
 TORCHSCRIPT = InspectModel(model=ModelFile(path="inputs/model.pt", format="torchscript"))
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> SelfTestReport:
+def report(tmp_path_factory: pytest.TempPathFactory) -> SandboxReport:
     if level().name != "full":
         pytest.skip("this kernel has no Landlock or no seccomp")
     return self_test(tmp_path_factory.mktemp("data"))
 
 
-def test_each_forbidden_act_is_refused_and_each_needed_one_works(report: SelfTestReport) -> None:
+def test_each_forbidden_act_is_refused_and_each_needed_one_works(report: SandboxReport) -> None:
     assert [result for result in report.results if not result.ok] == []
     assert report.ok
     assert {result.expected for result in report.results} == {"refused", "works"}
 
 
-def test_each_forbidden_act_works_without_the_sandbox(report: SelfTestReport) -> None:
+def test_each_forbidden_act_works_without_the_sandbox(report: SandboxReport) -> None:
     """So that a refusal is known to come from the sandbox."""
     forbidden = [result for result in report.results if result.expected == "refused"]
     assert [result for result in forbidden if result.without_sandbox != "works"] == []
