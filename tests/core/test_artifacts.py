@@ -76,9 +76,15 @@ def test_a_worker_whose_job_another_one_holds_publishes_nothing(
 
 @pytest.mark.parametrize("step", range(12))
 def test_death_at_any_step_never_leaves_a_row_without_its_file(
-    database: Database, storage: Storage, settings: Settings, queue: Queue, claim: Claim, made: dict[str, Path], step: int,
+    database: Database,
+    storage: Storage,
+    settings: Settings,
+    queue: Queue,
+    claim: Claim,
+    made: dict[str, Path],
+    step: int,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """Each system call and each commit of a publication is made the last one; then another worker takes over."""
     import os
 
