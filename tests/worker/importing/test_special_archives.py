@@ -18,6 +18,8 @@ from worker.loading.verification import Differs, verify
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 
+LAYERS = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.Embedding)
+
 
 def case_named(name: str) -> Case:
     return next(case for case in CASES if case.name == name)
@@ -70,8 +72,9 @@ class TestTreatedArchives:
 
 
 @pytest.mark.filterwarnings("ignore:The tensor attributes .* were assigned during export")
+@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning")
 class TestExportedPrograms:
-    @pytest.mark.parametrize("name", ["residual", "lstm", "transformer", "tied", "in place", "dict output"])
+    @pytest.mark.parametrize("name", ["residual", "lstm", "transformer", "tied", "in place", "dict output", "named"])
     def test_lift_the_same_way(self, name: str) -> None:
         case = case_named(name)
         source = case.build().eval()
@@ -81,6 +84,18 @@ class TestExportedPrograms:
         assert verify(network, source, case.inputs).largest < 1e-5
         names = {network.meta["renamed"].get(one, one) for one in network.state_dict()}
         assert set(source.state_dict()) <= names
+
+    @pytest.mark.parametrize("name", ["residual", "grouped squeeze-excite", "positional"])
+    def test_decomposed_ones_have_the_same_layers(self, name: str) -> None:
+        case = case_named(name)
+        source = case.build().eval()
+        free = tuple({0: torch.export.Dim.AUTO} for _ in case.shapes)
+        program = torch.export.export(source, case.inputs(2), dynamic_shapes=free).run_decompositions()
+        network = lift(program.module(check_guards=False))
+        assert verify(network, source, case.inputs).largest < 1e-5
+        kinds = {type(one) for one in network.modules()}
+        expected = {type(one) for one in source.modules() if isinstance(one, LAYERS)}
+        assert expected <= kinds
 
 
 class TestConverter:
@@ -199,6 +214,12 @@ class TestRefusals:
         archive = archive_of(Recurrent(nn.LSTM, 16).eval(), case, "script")
         with pytest.raises(Unsupported, match="inputs"):
             import_torchscript(archive, (torch.zeros(2, 5, 7),))
+
+    def test_a_wrong_number_of_inputs(self) -> None:
+        case = case_named("two in, two out")
+        archive = archive_of(case.build().eval(), case, "script")
+        with pytest.raises(Unsupported, match="it takes left, right, and 1 inputs are given"):
+            import_torchscript(archive, case.inputs(2)[:1])
 
 
 class TestVerification:

@@ -24,6 +24,7 @@ from worker.loading.lifting import (  # noqa: F401  each registers its rules
 )
 from worker.loading.lifting.assembly import assembled
 from worker.loading.lifting.assertions import without_assertions
+from worker.loading.lifting.inlining import with_blocks_inlined
 from worker.loading.lifting.mutations import without_mutations
 from worker.loading.lifting.numbers import without_numbers_in_tensors
 from worker.loading.lifting.placement import Placement
@@ -44,6 +45,7 @@ def lift(graph_module: fx.GraphModule) -> fx.GraphModule:
     Raises `Unsupported` for control flow that the graph holds as a subgraph.
     """
     graph = plain_graph(graph_module)
+    with_blocks_inlined(graph, graph_module)
     stored = stored_tensors(graph_module, graph)
     without_assertions(graph)
     without_numbers_in_tensors(graph, stored)

@@ -47,7 +47,7 @@ def _turned_into_settings(
 ) -> set[str]:
     """Constants that the graph read before and doesn't now, such as a number in a tensor."""
     in_layers = {path for layer in placement.modules.values() for path in layer.owned.values()}
-    no_longer_read = _read(source.graph) - _read(graph) - in_layers
+    no_longer_read = (_read(source.graph) & stored.keys()) - _read(graph) - in_layers
     return {path for path in no_longer_read if not isinstance(stored[path], nn.Parameter)}
 
 

@@ -15,13 +15,14 @@ from torch import Tensor
 from worker.loading.lifting.call import Call
 from worker.loading.lifting.layer import Function
 
+OWN_FORM_ONLY = frozenset({"aten::index_put"})  # the function refuses dimensions that are left out
 SAME_IN_PYTHON = frozenset({"einsum", "split"})
 FAMILIES = {"linalg_": torch.linalg, "fft_": torch.fft, "special_": torch.special}
 PLACE_AND_LAYOUT = frozenset({"device", "layout", "pin_memory"})
 
 
 def plain_function(call: Call) -> Function | None:
-    if not call.name.startswith("aten::"):
+    if not call.name.startswith("aten::") or call.name in OWN_FORM_ONLY:
         return None
     target = _target(call.name.removeprefix("aten::"))
     return None if target is None else Function(target, *_arguments(call))

@@ -22,7 +22,9 @@ class Layer:
     inputs: tuple[Any, ...]
     tensors: Mapping[str, fx.Node | None] = field(default_factory=dict)
     absorbs: tuple[fx.Node, ...] = ()
-    rewire: Callable[[fx.Graph, fx.Node, fx.Node], None] | None = None
+    rewire: Callable[[fx.Graph, fx.Node], dict[fx.Node, fx.Node]] | None = (
+        None  # its readers; answers which it replaced
+    )
 
     @property
     def owned(self) -> dict[str, str]:

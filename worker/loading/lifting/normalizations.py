@@ -1,8 +1,10 @@
 """Batch, layer, group and instance normalization."""
 
+import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from torch import nn
+from torch import fx, nn
 
 from worker.loading.lifting.call import Call, shape_of
 from worker.loading.lifting.layer import Layer, lifts
@@ -15,6 +17,11 @@ TENSORS = ("weight", "bias", "running_mean", "running_var")
 @lifts("batch_norm")
 def batch_norm(call: Call) -> Layer | None:
     return _running(call, BATCH, tracks=call["running_mean"] is not None)
+
+
+@lifts("_native_batch_norm_legit_no_training")
+def decomposed_batch_norm(call: Call) -> Layer | None:
+    return _of_first_answer(call, _running(call, BATCH, tracks=True))
 
 
 @lifts("instance_norm")
@@ -61,6 +68,11 @@ def layer_norm(call: Call) -> Layer | None:
     return Layer(module, (call["input"],), {"weight": weight, "bias": bias})
 
 
+@lifts("native_layer_norm")
+def decomposed_layer_norm(call: Call) -> Layer | None:
+    return _of_first_answer(call, layer_norm(call))
+
+
 @lifts("group_norm")
 def group_norm(call: Call) -> Layer | None:
     weight, bias = call["weight"], call["bias"]
@@ -69,3 +81,27 @@ def group_norm(call: Call) -> Layer | None:
     channels = int(shape_of(call["input"])[1])
     module = nn.GroupNorm(call["num_groups"], channels, eps=call["eps"], affine=weight is not None, device="meta")
     return Layer(module, (call["input"],), {"weight": weight, "bias": bias})
+
+
+@lifts("native_group_norm")
+def decomposed_group_norm(call: Call) -> Layer | None:
+    weight, bias = call["weight"], call["bias"]
+    if not (call.are_stored(weight, bias) and call.are_constant("group", "C") and _has_both_or_none(call)):
+        return None
+    module = nn.GroupNorm(call["group"], call["C"], eps=call["eps"], affine=weight is not None, device="meta")
+    return _of_first_answer(call, Layer(module, (call["input"],), {"weight": weight, "bias": bias}))
+
+
+def _of_first_answer(call: Call, layer: Layer | None) -> Layer | None:
+    """For operators that answer the statistics, too: a layer if nobody reads these."""
+    reads_first = all(reader.target is operator.getitem and reader.args[1] == 0 for reader in call.node.users)
+    return replace(layer, rewire=_unpack) if layer is not None and reads_first else None
+
+
+def _unpack(graph: fx.Graph, layer: fx.Node) -> dict[fx.Node, fx.Node]:
+    layer.meta["val"] = layer.meta["val"][0]
+    readers = list(layer.users)
+    for reader in readers:
+        reader.replace_all_uses_with(layer)
+        graph.erase_node(reader)
+    return dict.fromkeys(readers, layer)

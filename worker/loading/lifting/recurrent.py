@@ -104,11 +104,12 @@ def _is_read_by_position(node: fx.Node) -> bool:
     return all(user.target is operator.getitem for user in node.users)
 
 
-def _nest_lstm_state(graph: fx.Graph, old: fx.Node, new: fx.Node) -> None:
-    for reader in list(old.users):
+def _nest_lstm_state(graph: fx.Graph, layer: fx.Node) -> dict[fx.Node, fx.Node]:
+    for reader in list(layer.users):
         position = reader.args[1]
         if position == 0:
             continue
         with graph.inserting_before(reader):
-            state = graph.call_function(operator.getitem, (new, 1))
+            state = graph.call_function(operator.getitem, (layer, 1))
         reader.args = (state, int(str(position)) - 1)
+    return {}

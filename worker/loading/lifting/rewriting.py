@@ -35,9 +35,9 @@ def write_layers(graph: fx.Graph, layers: Mapping[fx.Node, Layer], placement: Pl
             inputs = fx.map_arg(layer.inputs, lambda one: written.get(one, one))
             new = graph.call_module(placement.paths[node], inputs)
         written[node] = new
-        if layer.rewire:
-            layer.rewire(graph, node, new)
         _take_over(node, new)
+        if layer.rewire:
+            written.update(layer.rewire(graph, new))
 
 
 def write_functions(graph: fx.Graph, stored: dict[str, Tensor]) -> None:

@@ -65,6 +65,14 @@ def index(call: Call) -> Function:
     return Function(operator.getitem, (call["self"], positions))
 
 
+@writes("full")
+def full_of_truth(call: Call) -> Function | None:
+    """A tensor of one truth value; tracing takes numbers only."""
+    if not isinstance(call["fill_value"], bool):
+        return None
+    return Function(torch.full, (call["size"], int(call["fill_value"])), {"dtype": call["dtype"] or torch.bool})
+
+
 @writes("to", "_to_copy")
 def convert(call: Call) -> Function | None:
     """A change of the element type; the place is left to whoever runs the network."""

@@ -1,5 +1,6 @@
 """A copy of an aten graph that takes tensors in order and answers plain tuples, lists and dicts of them."""
 
+from collections import namedtuple
 from typing import Any
 
 import torch
@@ -28,7 +29,14 @@ def _unflattened(answer: Any, spec: pytree.TreeSpec | None) -> Any:
 
 
 def _is_plain(spec: pytree.TreeSpec) -> bool:
-    return spec.is_leaf() or (issubclass(spec.type, PLAIN) and all(_is_plain(child) for child in spec.children()))
+    return spec.is_leaf() or (_kind(spec) is not None and all(_is_plain(child) for child in spec.children()))
+
+
+def _kind(spec: pytree.TreeSpec) -> type | None:
+    """Which of the plain structures this is; named tuples are marked by the function that makes them."""
+    if not isinstance(spec.type, type):
+        return tuple if spec.type is namedtuple else None
+    return next((kind for kind in PLAIN if issubclass(spec.type, kind)), None)
 
 
 def _plain(leaves: list[Any], spec: pytree.TreeSpec) -> Any:
@@ -36,9 +44,9 @@ def _plain(leaves: list[Any], spec: pytree.TreeSpec) -> Any:
     if spec.is_leaf():
         return leaves.pop(0)
     children = [_plain(leaves, child) for child in spec.children()]
-    if issubclass(spec.type, dict):
+    if _kind(spec) is dict:
         return dict(zip(spec.context, children, strict=True))
-    return children if issubclass(spec.type, list) else tuple(children)
+    return children if _kind(spec) is list else tuple(children)
 
 
 def stored_tensors(graph_module: fx.GraphModule, graph: fx.Graph) -> dict[str, Tensor]:
