@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from app.core.errors import Invalid
 from app.core.facts import Blocker
 from app.core.inputs import InputSpec
 from worker.inputs import random_inputs
+from worker.loading import verification
 from worker.loading.importing import import_torchscript
 from worker.loading.importing.converter import convert
 from worker.loading.lifting import lift
 from worker.loading.unsupported import Unsupported
-from worker.network import tensors_in, with_flat_outputs
+from worker.network import with_flat_outputs
 
-_TOLERANCE = 1e-4
+_FREE_SIZES = {1: 16, 2: 16, 5: 11}  # batch size -> size of the other free dimensions
 _UNFORESEEN = Unsupported(
     "unknown",
     "",
@@ -97,27 +98,11 @@ def _prepared(graph_module: fx.GraphModule) -> fx.GraphModule:
     return module
 
 
-def verify(module: fx.GraphModule, archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...]) -> None:
-    """Both must answer alike: a wrong network would be compressed faithfully. A batch of one is the most used one, and
-    the one that a condition on sizes is most likely to treat apart."""
-    for batch_size, free_size in ((1, 16), (2, 16), (5, 11)):
-        examples = random_inputs(inputs, batch_size, seed=batch_size, free_size=free_size)
-        with torch.inference_mode():
-            expected = tensors_in(archive(*(example.clone() for example in examples)))
-            answers = tensors_in(module(*examples))
-        if not _alike(answers, expected):
-            raise Invalid(
-                f"Rebuilt as an editable network, the model answers a batch of {batch_size} differently than the "
-                "uploaded file. It may be random in forward(), or depend on the batch. Upload its state dict with an "
-                "architecture instead.",
-                code="lift_differs",
-                title="The model can't be rebuilt faithfully",
-            )
+def verify(module: nn.Module, archive: nn.Module, inputs: tuple[InputSpec, ...]) -> None:
+    """Compares both at three batch sizes. A batch of one is the most used one, and the one that a condition on sizes is
+    most likely to treat apart. Raises `Differs`."""
 
+    def make_inputs(batch_size: int) -> tuple[Tensor, ...]:
+        return random_inputs(inputs, batch_size, seed=batch_size, free_size=_FREE_SIZES[batch_size])
 
-def _alike(answers: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> bool:
-    return len(answers) == len(expected) and all(
-        answer.shape == wanted.shape
-        and torch.allclose(answer.double(), wanted.double(), rtol=_TOLERANCE, atol=_TOLERANCE)
-        for answer, wanted in zip(answers, expected, strict=True)
-    )
+    verification.verify(module, archive, make_inputs, tuple(_FREE_SIZES))
