@@ -17,7 +17,6 @@ from app.core.errors import Problem
 
 class ChildFailure(Problem):
     status: ClassVar[int] = 422
-    retry: ClassVar[bool] = False
 
 
 class OutOfMemory(ChildFailure):

@@ -49,10 +49,12 @@ class Hold:
         now = time.monotonic()
         if now - self._reported_at >= SECONDS_BETWEEN_REPORTS:
             self._reported_at = now
-            self._queue.report(self.claim, fraction, step, message)
+            with _best_effort():
+                self._queue.report(self.claim, fraction, step, message)
 
     def warn(self, message: str) -> None:
-        self._queue.warn(self.claim, message)
+        with _best_effort():
+            self._queue.warn(self.claim, message)
 
     def _renew(self) -> None:
         renewed_at = time.monotonic()
@@ -67,3 +69,12 @@ class Hold:
                 log.warning("lease not renewed", job=self.claim.job, problem=problem.detail)
                 if time.monotonic() - renewed_at > self._lease_seconds:
                     self.let_go("lease lost")
+
+
+@contextmanager
+def _best_effort() -> Iterator[None]:
+    """A job doesn't fail because a word about it could not be written."""
+    try:
+        yield
+    except Problem as problem:
+        log.warning("progress not written", problem=problem.detail)

@@ -103,7 +103,7 @@ class Supervisor:
             elif hold.reason == "shutting down":
                 self._queue.give_back(claim)
         except Problem as problem:
-            if getattr(problem, "retry", False):
+            if problem.retry:
                 self._queue.lose(claim, problem.detail)
             else:
                 self._queue.fail(claim, problem)

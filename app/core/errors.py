@@ -40,6 +40,8 @@ class Problem(Exception):
     status: ClassVar[int] = 500
     default_code: ClassVar[str] = "internal_error"
     default_title: ClassVar[str] = "The service failed"
+    retry: ClassVar[bool] = False
+    """Whether the same work may succeed when it is done again."""
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class Forbidden(Problem):
 
 class Busy(Problem):
     status, default_code, default_title = 503, "busy", "The service is busy"
+    retry = True
 
 
 class OutOfSpace(Problem):
