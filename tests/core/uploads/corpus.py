@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.core.uploads import (
     samples_of_archives,
+    samples_of_behaviour,
     samples_of_datasets,
     samples_of_formats,
     samples_of_pickles,
@@ -21,6 +22,7 @@ SAMPLES: tuple[Sample, ...] = (
     *samples_of_archives.SAMPLES,
     *samples_of_pickles.SAMPLES,
     *samples_of_torchscript.SAMPLES,
+    *samples_of_behaviour.SAMPLES,
     *samples_of_datasets.SAMPLES,
 )
 

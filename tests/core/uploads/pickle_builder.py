@@ -38,6 +38,12 @@ def call(function: Raw, *arguments: Any) -> Raw:
     return Raw(function + encoded(arguments) + b"R")
 
 
+# What a payload runs: an empty file is left where the process that was fooled works.
+MARKER = "marker"
+MARK = f"touch {MARKER}"
+MARKING = call(named("os", "system"), MARK)
+
+
 def stored(key: Any = "0", elements: Any = 2, kind: str = "FloatStorage", module: str = "torch") -> Raw:
     return Raw(encoded(("storage", named(module, kind), key, "cpu", elements)) + b"Q")
 

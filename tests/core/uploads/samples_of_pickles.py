@@ -6,6 +6,8 @@ from typing import Any
 from tests.core.uploads.pickle_builder import (
     HOOKS,
     LEGACY_MAGIC,
+    MARK,
+    MARKING,
     PACKED_ONE,
     PROTOCOL,
     STOP,
@@ -22,7 +24,6 @@ from tests.core.uploads.pickle_builder import (
 )
 from tests.core.uploads.sample import Sample
 
-SYSTEM_CALL = call(named("os", "system"), "true")
 NO_CALL = "pickle_not_allowed"
 BAD_PICKLE, BAD_TENSOR, NO_SUPPORT = "malformed_pickle", "malformed_tensor", "unsupported_tensor"
 TWO = PACKED_ONE * 2
@@ -34,7 +35,7 @@ def module(name: str, **state: Any) -> Raw:
 
 
 NETWORK = module("__main__.Net", _parameters={}, _modules={})
-VIA_STACK = Raw(encoded("os") + encoded("system") + b"\x93" + encoded(("true",)) + b"R")
+VIA_STACK = Raw(encoded("os") + encoded("system") + b"\x93" + encoded((MARK,)) + b"R")
 TYPE, TENSOR_CLASS = named("torch._tensor", "_rebuild_from_type_v2"), named("torch", "Tensor")
 
 
@@ -55,17 +56,17 @@ def rebuilt(function: str, *arguments: Any) -> dict[str, Raw]:
 
 
 CALLS = (
-    zipped("call", {"w": tensor(), "x": SYSTEM_CALL}, NO_CALL),
-    zipped("call-instead-of-hooks", {"w": tensor(hooks=SYSTEM_CALL)}, NO_CALL),
+    zipped("call", {"w": tensor(), "x": MARKING}, NO_CALL),
+    zipped("call-instead-of-hooks", {"w": tensor(hooks=MARKING)}, NO_CALL),
     zipped("call-by-stack-global", {"w": tensor(), "x": VIA_STACK}, NO_CALL),
-    zipped("call-by-inst", {"w": tensor(), "x": Raw(b"(" + encoded("true") + b"ios\nsystem\n")}, NO_CALL),
-    zipped("call-by-obj", {"w": tensor(), "x": Raw(b"(" + named("os", "system") + encoded("true") + b"o")}, NO_CALL),
-    zipped("call-by-newobj", {"w": tensor(), "x": Raw(named("os", "system") + encoded(("true",)) + b"\x81")}, NO_CALL),
+    zipped("call-by-inst", {"w": tensor(), "x": Raw(b"(" + encoded(MARK) + b"ios\nsystem\n")}, NO_CALL),
+    zipped("call-by-obj", {"w": tensor(), "x": Raw(b"(" + named("os", "system") + encoded(MARK) + b"o")}, NO_CALL),
+    zipped("call-by-newobj", {"w": tensor(), "x": Raw(named("os", "system") + encoded((MARK,)) + b"\x81")}, NO_CALL),
     zipped(
-        "call-by-newobj-ex", {"w": tensor(), "x": Raw(named("os", "system") + encoded(("true",)) + b"}\x92")}, NO_CALL
+        "call-by-newobj-ex", {"w": tensor(), "x": Raw(named("os", "system") + encoded((MARK,)) + b"}\x92")}, NO_CALL
     ),
-    zipped("call-by-build", {"w": tensor(), "x": module("builtins.object", a=SYSTEM_CALL)}, NO_CALL),
-    zipped("call-then-damage", Raw(SYSTEM_CALL + b"\xff"), NO_CALL),
+    zipped("call-by-build", {"w": tensor(), "x": module("builtins.object", a=MARKING)}, NO_CALL),
+    zipped("call-then-damage", Raw(MARKING + b"\xff"), NO_CALL),
     zipped("named-only", {"w": tensor(), "x": named("builtins", "eval")}, NO_CALL),
     zipped("getattr", {"w": tensor(), "x": call(named("builtins", "getattr"), 1, "real")}, NO_CALL),
     zipped("load-inside", {"w": tensor(), "x": call(named("torch", "load"), "x")}, NO_CALL),
@@ -254,9 +255,9 @@ ELEMENTS = struct.pack("<q", 2)
 LEGACY = (
     old("good", legacy(), None),
     old("plain-pickle", pickled({"a": 1}), "unsupported_format"),
-    old("call", pickled(SYSTEM_CALL), NO_CALL),
-    old("call-in-object", legacy(value={"w": SYSTEM_CALL}), NO_CALL),
-    old("call-in-keys", legacy(keys=SYSTEM_CALL), NO_CALL),
+    old("call", pickled(MARKING), NO_CALL),
+    old("call-in-object", legacy(value={"w": MARKING}), NO_CALL),
+    old("call-in-keys", legacy(keys=MARKING), NO_CALL),
     old(
         "module",
         legacy(

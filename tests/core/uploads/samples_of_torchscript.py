@@ -1,6 +1,6 @@
 """TorchScript archives whose code does more than compute outputs, or whose parts don't fit."""
 
-from tests.core.uploads.pickle_builder import PACKED_ONE, Raw, call, encoded, named, pickled, script, tensor
+from tests.core.uploads.pickle_builder import MARKING, PACKED_ONE, Raw, encoded, named, pickled, script, tensor
 from tests.core.uploads.sample import Sample
 from tests.core.uploads.zip_builder import Member
 
@@ -98,7 +98,7 @@ CODE = (
 )
 PARTS = (
     *(
-        Sample(f"script-without-{part}", script(without=part), code)
+        Sample(f"script-without-{part.replace('/', '-')}", script(without=part), code)
         for part, code in {
             "data.pkl": "unsupported_format",
             "constants.pkl": MALFORMED,
@@ -148,7 +148,7 @@ PARTS = (
     ),
     Sample("script-pickle-no-module", script(module=[1]), "malformed_tensor"),
     Sample("script-pickle-no-module-but-tensor", script(module=[tensor()]), MALFORMED),
-    Sample("script-pickle-call", script(module=call(named("os", "system"), "true")), "pickle_not_allowed"),
+    Sample("script-pickle-call", script(module=MARKING), "pickle_not_allowed"),
     Sample(
         "script-pickle-custom-class",
         script(module=instance("__torch__.torch.classes.dist_rpc.WorkerInfo")),
@@ -159,6 +159,6 @@ PARTS = (
     Sample("script-pickle-deep-by-memo", script(constants=DEEP_BY_MEMO), "malformed_pickle"),
     Sample("script-pickle-in-itself", script(constants=Raw(b"]q\0h\0a")), "malformed_pickle"),
     Sample("script-pickle-shared", script(constants=SHARED), None),
-    Sample("script-constants-call", script(constants=call(named("os", "system"), "true")), "pickle_not_allowed"),
+    Sample("script-constants-call", script(constants=MARKING), "pickle_not_allowed"),
 )
 SAMPLES = (*CODE, *PARTS)

@@ -1,5 +1,7 @@
 """Every file of the corpus gets its answer, and only that one."""
 
+import json
+import pickle
 import re
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import pytest
 
 from app.core.errors import Invalid
 from app.core.uploads import convert_to_safetensors, read_dataset, read_model
-from tests.core.uploads.corpus import SAMPLES
+from tests.core.uploads.corpus import SAMPLES, write
+from tests.core.uploads.pickle_builder import MARKER, MARKING, pickled
 from tests.core.uploads.sample import Sample
 
 READERS = {"model": read_model, "dataset": read_dataset}
@@ -39,3 +42,15 @@ def test_a_wrong_file_gets_its_answer(tmp_path: Path, sample: Sample) -> None:
 def test_the_samples_differ() -> None:
     assert len({sample.name for sample in SAMPLES}) == len(SAMPLES)
     assert len({(sample.content, sample.kind) for sample in SAMPLES}) == len(SAMPLES)
+
+
+def test_every_sample_can_be_written(tmp_path: Path) -> None:
+    write(tmp_path)
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    assert {answer["name"] for answer in answers} < {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_payload_that_runs_leaves_a_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pickle.loads(pickled(MARKING))
+    assert (tmp_path / MARKER).is_file()
