@@ -57,6 +57,23 @@ class TestTreatedArchives:
         assert verify(result.network, result.archive, lambda n: (torch.randn(n, 5, 8),)).largest < 1e-5
         assert not any("fwd" in str(node.target) for node in result.network.graph.nodes)
 
+    @pytest.mark.parametrize("name", ["transformer", "transformer, norm first"])
+    def test_an_encoder_traced_without_gradients_trains_again(self, name: str) -> None:
+        """Its trace holds the fused operator, which has no gradient."""
+        case = case_named(name)
+        source = case.build().eval()
+        torch.backends.mha.set_fastpath_enabled(True)  # as it is for who makes an archive; our worker turns it off
+        try:
+            with torch.no_grad():
+                archive = archive_of(source, case, "trace")
+        finally:
+            torch.backends.mha.set_fastpath_enabled(False)
+        assert "_transformer_encoder_layer_fwd" in str(archive.inlined_graph)
+        network = rebuilt(archive, case, source).network
+        assert verify(network, archive, case.inputs).largest < 1e-5
+        network(*case.inputs(2)).sum().backward()
+        assert all(one.grad is not None for one in network.parameters())
+
     def test_other_sizes_stay_free(self) -> None:
         case = case_named("u-net")
         source = case.build().eval()

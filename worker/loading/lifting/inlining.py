@@ -25,10 +25,10 @@ def _inline(graph: fx.Graph, node: fx.Node, owner: torch.nn.Module, before: int)
     assert isinstance(body, fx.GraphModule)
     values = dict(zip(body.graph.find_nodes(op="placeholder"), inputs, strict=True))
     with graph.inserting_before(node):
-        answers = graph.graph_copy(body.graph, values)  # type: ignore[arg-type]
+        answers = graph.graph_copy(body.graph, values)
     for reader in list(node.users):
         if reader.target is operator.getitem:
-            reader.replace_all_uses_with(answers[reader.args[1]])  # type: ignore[index, call-overload, arg-type]
+            reader.replace_all_uses_with(answers[reader.args[1]])  # type: ignore[index, arg-type]
             graph.erase_node(reader)
     graph.erase_node(node)
     if not block.users:
