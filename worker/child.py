@@ -92,7 +92,7 @@ def _named(perform: str) -> Perform:
 
 
 def _refuse_own_code(task: Task) -> None:
-    if not isinstance(task, InspectDataset) and task.model.format in OWN_CODE:
+    if not isinstance(task, InspectDataset) and task.model.formats() & OWN_CODE:
         raise own_code_refused()
 
 

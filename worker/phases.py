@@ -53,7 +53,7 @@ class JobRunner:
     def run(self, hold: Hold) -> None:
         """To the job's success; raises a `Problem` or `LeaseLost` where it doesn't come to that."""
         with prepared(self._settings, self._database, self.storage, hold.claim) as folder:
-            if folder.model is not None and folder.model.format in OWN_CODE and not self._may_run_own_code:
+            if folder.model is not None and folder.model_file().formats() & OWN_CODE and not self._may_run_own_code:
                 raise own_code_refused()
             if hold.claim.kind == "inspect":
                 self._inspect(hold, folder)

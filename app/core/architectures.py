@@ -1,10 +1,11 @@
-"""How a state dict's network is described: torch.nn layers by an allow list."""
+"""How a state dict's network is described (docs/architectures.md): one schema for each `source`."""
 
 from typing import Annotated, Literal, Union
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, field_validator
 
 from app.core.schemas import Schema
+from app.core.transformers_config import cleaned
 
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){0,7}$")]
 LayerType = Literal[
@@ -57,4 +58,33 @@ class LayersArchitecture(Schema):
     layers: tuple[AnyLayer, ...] = Field(min_length=1, max_length=2000)
 
 
-Architecture = LayersArchitecture
+class TransformersArchitecture(Schema):
+    """A network of the transformers library, described by its `config.json`."""
+
+    source: Literal["transformers"]
+    config: dict[str, JsonValue] = Field(
+        description="The content of config.json. `model_type` is needed; the first of `architectures` says which head "
+        "the network has. Fields that name code or files elsewhere are left out.",
+        examples=[{"model_type": "bert", "architectures": ["BertForSequenceClassification"], "hidden_size": 128}],
+    )
+
+    @field_validator("config")
+    @classmethod
+    def _is_harmless(cls, config: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        return cleaned(config)
+
+
+class ModelArchitecture(Schema):
+    """The network of another model, with the file's weights in place of its own."""
+
+    source: Literal["model"]
+    model: str = Field(
+        pattern=r"^model_[a-z0-9]{1,34}$",
+        description="A TorchScript archive, or a state dict whose architecture is taken over.",
+        examples=["model_01m80bjn7szr66tvtq9p5t"],
+    )
+
+
+Architecture = Annotated[
+    LayersArchitecture | TransformersArchitecture | ModelArchitecture, Field(discriminator="source")
+]

@@ -25,13 +25,21 @@ from app.core.schemas import Schema
 
 
 class ModelFile(Schema):
-    """`path` is relative to the job's folder. A pickled state dict arrives here as safetensors."""
+    """`path` is relative to the job's folder. A pickled state dict arrives here as safetensors.
+
+    `base` is the model that the architecture names.
+    """
 
     path: str
     format: ModelFormat
     architecture: Architecture | None = None
+    base: "ModelFile | None" = None
     inputs: tuple[InputSpec, ...] | None = None
     inputs_from: InputsFrom | None = None
+
+    def formats(self) -> frozenset[ModelFormat]:
+        """Of all files that loading it reads."""
+        return frozenset({self.format}) | (self.base.formats() if self.base else frozenset())
 
 
 class DatasetFile(Schema):

@@ -13,7 +13,8 @@ import torch
 from torch import fx, nn
 
 from app.core.architectures import AnyLayer, Layer, LayersArchitecture, Parallel, Residual
-from app.core.errors import Invalid
+from worker.architectures import Material, build
+from worker.architectures.fit import check_fit, malformed, shapes_of, widened, with_counters
 
 # A trace of the fused path would record one operator that no exporter and no technique knows.
 torch.backends.mha.set_fastpath_enabled(False)
@@ -22,6 +23,20 @@ _LARGEST_ARGUMENT = 1 << 24
 _MOST_RECURRENT_LAYERS = 256
 _NOT_FOR_CALLERS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype", "_weight", "_freeze"})
 _RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
+
+
+@build.register
+def _(architecture: LayersArchitecture, material: Material) -> nn.Module:
+    network = build_layers(architecture)
+    expected = network.state_dict()
+    weights = with_counters(material.weights, expected)
+    check_fit(
+        shapes_of(expected),
+        shapes_of(weights),
+        "Correct `architecture`: a layer's `name` is the part of the key before .weight.",
+    )
+    network.load_state_dict({name: widened(tensor) for name, tensor in weights.items()}, assign=True)
+    return network.requires_grad_(True).eval()
 
 
 def build_layers(architecture: LayersArchitecture) -> fx.GraphModule:
@@ -57,7 +72,7 @@ class _Builder:
 
     def _add_layer(self, layer: Layer, x: fx.Node, path: str) -> fx.Node:
         if path in self.modules:
-            raise _malformed(f"Two layers are named {path}. Give each its own `name`.")
+            raise malformed(f"Two layers are named {path}. Give each its own `name`.")
         self.modules[path] = module = make_layer(layer, path)
         answer = self.graph.call_module(path, (x,))
         if isinstance(module, _RECURRENT):
@@ -99,7 +114,7 @@ def make_layer(layer: Layer, path: str) -> nn.Module:
         with torch.device("meta"):
             return layer_class(**arguments)
     except Exception as error:
-        raise _malformed(
+        raise malformed(
             f"{layer.type} {path} can't be made with {arguments}: a value is of the wrong kind or they contradict "
             f"each other. It takes {', '.join(_accepted(layer_class))}."
         ) from error
@@ -109,16 +124,16 @@ def _check_arguments(layer_class: type[nn.Module], arguments: Mapping[str, Any],
     accepted = _accepted(layer_class)
     unknown = sorted(set(arguments) - set(accepted))
     if unknown:
-        raise _malformed(
+        raise malformed(
             f"{layer_class.__name__} {path} has no argument {', '.join(unknown)}. It takes {', '.join(accepted)}."
         )
     missing = [name for name, parameter in accepted.items() if _is_required(parameter) and name not in arguments]
     if missing:
-        raise _malformed(f"{layer_class.__name__} {path} needs {', '.join(missing)}.")
+        raise malformed(f"{layer_class.__name__} {path} needs {', '.join(missing)}.")
     for name, value in arguments.items():
         limit = _MOST_RECURRENT_LAYERS if name == "num_layers" else _LARGEST_ARGUMENT
         if any(abs(number) > limit for number in _numbers_in(value)):
-            raise _malformed(f"`{name}` of {layer_class.__name__} {path} is beyond {limit}.")
+            raise malformed(f"`{name}` of {layer_class.__name__} {path} is beyond {limit}.")
 
 
 def _accepted(layer_class: type[nn.Module]) -> dict[str, inspect.Parameter]:
@@ -143,7 +158,3 @@ def _numbers_in(value: Any) -> list[float]:
     if isinstance(value, tuple):
         return [number for each in value for number in _numbers_in(each)]
     return [value] if isinstance(value, int | float) else []
-
-
-def _malformed(detail: str) -> Invalid:
-    return Invalid(detail, code="architecture_malformed", title="The architecture can't be built")

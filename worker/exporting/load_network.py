@@ -8,6 +8,7 @@ The result is a torch.fx.GraphModule of torch.nn layers in evaluation mode, read
 """
 
 import json
+import math
 import operator
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 from torch import fx, nn
 
 FORMAT_VERSION = 1
-_ROOTS = {"torch": torch, "_operator": operator, "operator": operator, "builtins.getattr": getattr}
+_ROOTS = {"torch": torch, "math": math, "_operator": operator, "operator": operator, "builtins.getattr": getattr}
 
 
 def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:
@@ -44,7 +45,23 @@ def build_network(description: Mapping[str, Any]) -> fx.GraphModule:
     for name, member in members.items():
         if isinstance(member, nn.Module):
             network.add_submodule(name, member)
+        else:
+            _put_tensor(network, name, member)
     return network
+
+
+def _put_tensor(network: nn.Module, path: str, tensor: torch.Tensor) -> None:
+    """Also where the graph doesn't read it: the state dict has it, and going on with training may need it."""
+    owner, _, leaf = path.rpartition(".")
+    module = network
+    for name in owner.split(".") if owner else ():
+        if name not in module._modules:
+            module.add_module(name, nn.Module())
+        module = module.get_submodule(name)
+    if isinstance(tensor, nn.Parameter):
+        module.register_parameter(leaf, tensor)
+    else:
+        module.register_buffer(leaf, tensor)
 
 
 def _tensor(each: Mapping[str, Any]) -> torch.Tensor:

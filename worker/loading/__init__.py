@@ -12,21 +12,22 @@ from app.core.tasks import ModelFile
 from worker.data import Dataset
 from worker.loading.inputs import resolve_inputs
 from worker.loading.state_dicts import load_state_dict
-from worker.loading.torchscript import NotEditable, is_half_precision, lift_archive, load_archive
+from worker.loading.torchscript import Lifted, NotEditable, is_half_precision, lift_archive, load_archive, verify
+from worker.loading.tracing import traced
 from worker.network import Network
 
 __all__ = ["NotEditable", "Opened", "load_network", "open_model"]
 
 INPUTS_GUESSED = (
-    "The model's inputs were guessed from its first layer. If they are wrong, so are its MACs and latencies: upload it "
-    "with `inputs`."
+    "The model's inputs were guessed from its first layer or its config. If they are wrong, so are its MACs and "
+    "latencies: upload it with `inputs`."
 )
 HALF_PRECISION = "The upload holds half precision, for which CPUs have few kernels: it is computed in float32."
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that was loaded and seen to run, as torch makes it: an archive, or the network of a state dict."""
+    """A model that was loaded and seen to run: an archive, the network of a state dict, or a library's own network."""
 
     module: nn.Module
     inputs: tuple[InputSpec, ...]
@@ -37,10 +38,16 @@ class Opened:
         """Raises NotEditable."""
         if isinstance(self.module, fx.GraphModule):
             return Network(self.module, self.inputs, warnings=self.warnings)
-        assert isinstance(self.module, torch.jit.ScriptModule)
-        lifted = lift_archive(self.module, self.inputs)
+        lifted = self._lifted()
         warnings = (*self.warnings, *lifted.warnings)
         return Network(lifted.module, self.inputs, widened=self.widened, warnings=warnings)
+
+    def _lifted(self) -> Lifted:
+        if isinstance(self.module, torch.jit.ScriptModule):
+            return lift_archive(self.module, self.inputs)
+        lifted = lift_archive(traced(self.module, self.inputs), self.inputs)
+        verify(lifted.module, self.module, self.inputs)
+        return lifted
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -49,7 +56,7 @@ class Opened:
 
 
 def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opened:
-    module, widened = _read(model, folder / model.path)
+    module, widened = _read(model, folder)
     inputs, inputs_from = resolve_inputs(model, module, dataset)
     return Opened(module, inputs, inputs_from, widened)
 
@@ -66,14 +73,16 @@ def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Net
         ) from error
 
 
-def _read(model: ModelFile, path: Path) -> tuple[nn.Module, bool]:
+def _read(model: ModelFile, folder: Path) -> tuple[nn.Module, bool]:
     """The module, and whether it was widened from half precision: CPUs have few kernels for that."""
+    path = folder / model.path
     if model.format == "torchscript":
         archive = load_archive(path)
         widened = is_half_precision(archive)
         return (archive.float() if widened else archive), widened
     if model.format in ("safetensors", "state_dict"):
-        return load_state_dict(path, model.architecture), False
+        base = _read(model.base, folder)[0] if model.base else None
+        return load_state_dict(path, model.architecture, base), False
     raise Invalid(
         f"Files of the format {model.format} can't be compressed yet. Upload TorchScript or a state dict.",
         code="format_unsupported",

@@ -1,4 +1,4 @@
-"""What a network takes: as its owner says, else as the data set shows, else guessed from its first layer."""
+"""What a network takes: as its owner says, else as the data set shows, else guessed from its config or first layer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from app.core.errors import Invalid
 from app.core.inputs import InputDtype, InputsFrom, InputSpec
 from app.core.tasks import ModelFile
+from worker.architectures.by_name import ByName
 from worker.arrays import Array
 from worker.data import ONLY_INPUT, Dataset
 from worker.inputs import random_inputs
@@ -48,6 +49,8 @@ def check_forward(module: nn.Module, inputs: Inputs) -> None:
     """Runs the network on random inputs with batches of two and three."""
     if not all(isinstance(spec.shape[0], str) for spec in inputs):
         raise _forward_failed('The first dimension of every input is the batch: write it as "batch".')
+    if isinstance(module, ByName):
+        module.take([spec.name for spec in inputs])
     for batch_size, free_size in ((2, 16), (3, 17)):
         _check_outputs(_run(module, inputs, batch_size, free_size), batch_size)
 
@@ -90,6 +93,8 @@ def _forward_failed(what: str) -> Invalid:
 
 
 def _argument_names(module: nn.Module) -> tuple[str, ...]:
+    if isinstance(module, ByName):
+        return module.argument_names
     if isinstance(module, torch.jit.ScriptModule):
         arguments = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]
         return tuple(argument.name for argument in arguments)
@@ -101,11 +106,17 @@ def _from_dataset(dataset: Dataset, names: Sequence[str], module: nn.Module) -> 
     arrays = dataset.train.inputs
     named = {names[0]: arrays[ONLY_INPUT]} if set(arrays) == {ONLY_INPUT} and names else dict(arrays)
     ordered = {name: named[name] for name in names if name in named} or named
-    high = _vocabulary(module)
     for dtypes in product(*(_dtypes(array) for array in ordered.values())):
         yield tuple(
-            _spec_of(name, array, dtype, high) for (name, array), dtype in zip(ordered.items(), dtypes, strict=True)
+            _spec_of(name, array, dtype, _high_of(name, module))
+            for (name, array), dtype in zip(ordered.items(), dtypes, strict=True)
         )
+
+
+def _high_of(name: str, module: nn.Module) -> int | None:
+    if not isinstance(module, ByName):
+        return _vocabulary(module)
+    return next((spec.high for guess in module.guesses for spec in guess if spec.name == name), None)
 
 
 def _dtypes(array: Array) -> tuple[InputDtype, ...]:
@@ -114,18 +125,19 @@ def _dtypes(array: Array) -> tuple[InputDtype, ...]:
     return ("bool",) if array.dtype.kind == "b" else ("int64", "int32", "float32")
 
 
-def _spec_of(name: str, array: Array, dtype: InputDtype, vocabulary: int | None) -> InputSpec:
+def _spec_of(name: str, array: Array, dtype: InputDtype, high: int | None) -> InputSpec:
     shape: tuple[int | str, ...] = ("batch", *array.shape[1:])
     if array.dtype.kind not in _INTEGER_KINDS or not dtype.startswith("int"):
         return InputSpec(name=name, shape=shape, dtype=dtype)
     values = array[slice(None)]
-    return InputSpec(
-        name=name, shape=shape, dtype=dtype, low=int(values.min()), high=vocabulary or int(values.max()) + 1
-    )
+    return InputSpec(name=name, shape=shape, dtype=dtype, low=int(values.min()), high=high or int(values.max()) + 1)
 
 
 def _guesses(module: nn.Module, names: Sequence[str]) -> Iterator[Inputs]:
-    """Shapes that the first layer with weights could take. Only networks with one input are guessed at."""
+    """What the config says, or shapes that the first layer with weights could take if there is one input only."""
+    if isinstance(module, ByName):
+        yield from module.guesses
+        return
     first = next(((n, p) for n, p in module.named_parameters() if p.ndim >= 2), None)
     if len(names) != 1 or first is None:
         return
