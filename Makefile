@@ -5,6 +5,7 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 DATA_DIR ?= var
+FUZZ_SECONDS ?= 60
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -13,7 +14,7 @@ INSTALLED := .venv/.installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench
+.PHONY: help setup demo serve test check bench fuzz
 
 help: ## Show this list
 	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -44,3 +45,7 @@ check: setup    ## ruff, mypy, import-linter, deptry
 
 bench: setup    ## Run the benchmarks, one JSON line each
 	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+fuzz: setup    ## Feed the static check of uploads with altered files for a minute (FUZZ_SECONDS)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.static_check $(FUZZ_SECONDS)

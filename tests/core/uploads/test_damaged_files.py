@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,33 +11,11 @@ from hypothesis import strategies as st
 from app.core.errors import Invalid
 from app.core.uploads import convert_to_safetensors, read_dataset, read_model
 from tests.core.uploads.corpus import SAMPLES
-from tests.core.uploads.pickle_builder import (
-    MODULE_CODE,
-    encoded,
-    legacy,
-    pickled,
-    safetensors,
-    script,
-    tensor,
-    torch_zip,
-)
-from tests.core.uploads.samples_of_datasets import npy
-from tests.core.uploads.zip_builder import Member, zip_file
+from tests.core.uploads.pickle_builder import encoded
+from tests.core.uploads.wrappings import WRAPPED
 
 SMALL = [sample for sample in SAMPLES if len(sample.content) < 20_000]
 FLIPS = 4
-PICKLE = pickled({"state_dict": {"w": tensor(), "b": tensor()}, "epoch": 3, "names": ["a", 1.5, None, True, b"x"]})
-SAFETENSORS = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"__metadata__":{"a":"b"}}'
-
-WRAPPED: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
-    "pickle": (PICKLE, torch_zip),
-    "script-pickle": (pickled(tensor()), lambda content: script(changed={"data.pkl": content})),
-    "constants": (pickled((tensor(),)), lambda content: script(changed={"constants.pkl": content})),
-    "code": (MODULE_CODE.replace("BODY", 'getattr(x, "w")').encode(), lambda content: script(code=content)),
-    "legacy": (legacy(), bytes),
-    "safetensors": (SAFETENSORS, lambda content: safetensors(content, bytes(8))),
-    "npy": (npy(), lambda content: zip_file(Member("x.npy", content))),
-}
 ALPHABET = st.sampled_from(
     [*encoded(("storage", 1, {"w": None})), *b"().]}{[cRQbsuath\x80\x81\x93\x00\xff\"'\\0123456789,:_ \n"]
 )
