@@ -105,7 +105,7 @@ def resolved_steps(options: JobOptions, folder: JobFolder) -> tuple[Step, ...]:
     assert folder.model is not None
     check(options, folder.model, folder.dataset)
     facts = ModelInspection.model_validate(folder.model.inspection).facts
-    return options.recipe.resolved(facts, has_data=folder.dataset is not None)
+    return options.recipe.resolved(facts, options.outputs, has_data=folder.dataset is not None)
 
 
 def compress(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Compression:

@@ -43,7 +43,7 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None) -> N
     if model.inspection is None:
         return
     facts = ModelInspection.model_validate(model.inspection).facts
-    steps = options.recipe.resolved(facts, has_data=dataset is not None)
+    steps = options.recipe.resolved(facts, options.outputs, has_data=dataset is not None)
     check_outputs(steps, options.outputs)
     check_editable(facts)
     check_facts(steps, facts)

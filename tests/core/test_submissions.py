@@ -3,8 +3,11 @@ import pytest
 from app.core import jobs, submissions
 from app.core.database import Database
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.facts import ModelFacts
 from app.core.job_options import JobRequest
 from app.core.keys import LOCAL, Caller
+from app.core.measurements import OutputFormat
+from app.core.recipes.recipe import Recipe
 from app.core.submissions import Idempotency
 from tests.core.rows import FACTS, dataset_row, model_row
 
@@ -62,7 +65,7 @@ def test_a_model_that_is_still_inspected_is_accepted(stocked: Database) -> None:
 def test_presets_fit_any_model(stocked: Database) -> None:
     for preset in ("small", "fast", "safe"):
         for model in ("model_1", "model_table"):
-            body = {"model": model, "recipe": {"preset": preset}}
+            body = {"model": model, "recipe": {"preset": preset}, "outputs": ["onnx", "state_dict"]}
             assert submissions.submit_request(stocked, LOCAL, JobRequest.model_validate(body), None).status == "queued"
 
 
@@ -92,3 +95,25 @@ def test_lists_are_newest_first_and_paged(stocked: Database) -> None:
     second = jobs.page(stocked, LOCAL, 10, first.data[-1].id)
     assert [job.id for job in (*first.data, *second.data)] == sorted(made, reverse=True)
     assert (first.has_more, second.has_more) == (True, False)
+
+
+def facts_with(*layers: str) -> ModelFacts:
+    return FACTS.model_copy(update={"layers": tuple(FACTS.layers[0].model_copy(update={"type": t}) for t in layers)})
+
+
+@pytest.mark.parametrize(
+    ("layers", "outputs", "has_data", "techniques"),
+    [
+        (["Conv2d", "Linear"], ["onnx"], True, ["static_quantization"]),
+        (["Conv2d", "Linear"], ["onnx"], False, ["dynamic_quantization"]),
+        (["LSTM", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
+        (["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
+        (["Conv2d"], ["onnx"], False, []),
+        (["Conv2d", "Linear"], ["onnx", "torchscript"], True, []),
+    ],
+)
+def test_a_preset_takes_what_does_the_model_good(
+    layers: list[str], outputs: list[OutputFormat], has_data: bool, techniques: list[str]
+) -> None:
+    steps = Recipe(preset="small").resolved(facts_with(*layers), outputs, has_data=has_data)
+    assert [step.technique for step in steps] == techniques

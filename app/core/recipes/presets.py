@@ -1,41 +1,65 @@
-"""Named recipes. Each is a list of choices; the first whose every step the model and the data allow is taken."""
+"""Named recipes. Each is a list of choices; the first that the model, the data and the outputs allow is taken."""
 
 from collections.abc import Collection
 from typing import Literal
 
+from app.core.facts import ModelFacts
+from app.core.measurements import OutputFormat
 from app.core.recipes import TECHNIQUES, DynamicQuantization, StaticQuantization, Step
 from app.core.schemas import Schema
 
 PresetName = Literal["small", "fast", "safe"]
 
+# Static int8 leaves recurrent layers in float32 and spoils the answers of transformers: a few of their activations
+# are so large that one range for all leaves the others no values.
+NOT_FOR_STATIC = ("GRU", "LSTM", "RNN", "LayerNorm", "MultiheadAttention")
+
+
+class Choice(Schema):
+    """`not_for` names layers on whose networks these steps would do harm."""
+
+    steps: tuple[Step, ...]
+    not_for: tuple[str, ...] = ()
+
+    def fits(self, facts: ModelFacts, outputs: Collection[OutputFormat], *, has_data: bool) -> bool:
+        return facts.layer_types().isdisjoint(self.not_for) and all(
+            TECHNIQUES[step.technique].unavailable_because(facts) is None
+            and (has_data or not step.needs_data)
+            and set(outputs) <= set(step.formats)
+            for step in self.steps
+        )
+
 
 class Preset(Schema):
     name: PresetName
     summary: str
-    choices: tuple[tuple[Step, ...], ...]
+    choices: tuple[Choice, ...]
 
-    def steps(self, available: Collection[str], *, has_data: bool) -> tuple[Step, ...]:
-        """The first choice that works; the last one has no step and always does."""
-        for steps in self.choices:
-            if all(s.technique in available and (has_data or not TECHNIQUES[s.technique].needs_data) for s in steps):
-                return steps
-        return ()
+    def steps(self, facts: ModelFacts, outputs: Collection[OutputFormat], *, has_data: bool) -> tuple[Step, ...]:
+        """Those of the first choice that fits; without one, none: the network stays as it is."""
+        return next((c.steps for c in self.choices if c.fits(facts, outputs, has_data=has_data)), ())
 
 
 PRESETS: dict[PresetName, Preset] = {
     "small": Preset(
         name="small",
         summary="The smallest file: int8 weights wherever the runtime has kernels for them.",
-        choices=((StaticQuantization(),), (DynamicQuantization(),), ()),
+        choices=(
+            Choice(steps=(StaticQuantization(),), not_for=NOT_FOR_STATIC),
+            Choice(steps=(DynamicQuantization(),)),
+        ),
     ),
     "fast": Preset(
         name="fast",
         summary="The shortest time for one call: calibrated int8 with data, else int8 linear and LSTM layers.",
-        choices=((StaticQuantization(examples=200),), (DynamicQuantization(),), ()),
+        choices=(
+            Choice(steps=(StaticQuantization(examples=200),), not_for=NOT_FOR_STATIC),
+            Choice(steps=(DynamicQuantization(),)),
+        ),
     ),
     "safe": Preset(
         name="safe",
         summary="No weight is changed: the network as it is, in the faster runtime.",
-        choices=((),),
+        choices=(),
     ),
 }

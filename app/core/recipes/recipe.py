@@ -24,13 +24,12 @@ class Recipe(Schema):
             raise ValueError("give either `preset` or `steps`")
         return self
 
-    def resolved(self, facts: ModelFacts, *, has_data: bool) -> tuple[Step, ...]:
+    def resolved(self, facts: ModelFacts, outputs: Sequence[OutputFormat], *, has_data: bool) -> tuple[Step, ...]:
         """The steps to run: those given, or the preset's for this model."""
         if self.steps is not None:
             return self.steps
         assert self.preset is not None
-        available = [name for name, step in TECHNIQUES.items() if step.unavailable_because(facts) is None]
-        return PRESETS[self.preset].steps(available, has_data=has_data)
+        return PRESETS[self.preset].steps(facts, outputs, has_data=has_data)
 
 
 def check_order(steps: Sequence[Step]) -> None:
