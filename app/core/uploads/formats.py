@@ -6,11 +6,12 @@ from app.core.uploads.byte_ranges import file_size
 from app.core.uploads.refusals import quoted, refusal
 from app.core.uploads.zip_archive import ZipArchive
 
-Format = Literal["torchscript", "zip_state_dict", "legacy_state_dict", "safetensors", "npz"]
-MODELS: tuple[Format, ...] = ("torchscript", "zip_state_dict", "legacy_state_dict", "safetensors")
+Format = Literal["torchscript", "exported_program", "zip_state_dict", "legacy_state_dict", "safetensors", "npz"]
+MODELS: tuple[Format, ...] = ("torchscript", "exported_program", "zip_state_dict", "legacy_state_dict", "safetensors")
 DATASETS: tuple[Format, ...] = ("npz", "safetensors")
 _SUPPORTED = {
-    MODELS: "a TorchScript archive (torch.jit.save), a state dict (torch.save) or a safetensors file",
+    MODELS: "a TorchScript archive (torch.jit.save), a program of torch.export (torch.export.save), a state dict "
+    "(torch.save) or a safetensors file",
     DATASETS: "an .npz file (numpy.savez) or a safetensors file",
 }
 _NAMES = {
@@ -19,6 +20,7 @@ _NAMES = {
     "legacy_state_dict": "a pickle",
     "npz": "a data set (.npz)",
     "exported_program": "a program of torch.export (.pt2)",
+    "old_exported_program": "a program of torch.export from before torch 2.8: load it and save it again",
     "images": "an archive of images",
     "zip": "a zip archive of something else",
 }
@@ -62,7 +64,9 @@ def _sniffed(file: BinaryIO) -> str | None:
 
 def _archive_format(members: set[str]) -> str:
     inner = {name.partition("/")[2] for name in members}
-    if "archive_format" in inner or "serialized_exported_program.json" in inner | members:
+    if "serialized_exported_program.json" in inner | members:
+        return "old_exported_program"
+    if "archive_format" in inner:
         return "exported_program"
     if "data.pkl" in inner:
         is_script = "constants.pkl" in inner or any(name.startswith("code/") for name in inner)

@@ -8,15 +8,18 @@ from app.core.schemas import Schema
 from app.core.uploads import formats
 from app.core.uploads.byte_ranges import file_size
 from app.core.uploads.conversion import Target, check_expansion, write_safetensors
+from app.core.uploads.exported_program import check_exported_program
 from app.core.uploads.safetensors_files import read_safetensors
 from app.core.uploads.state_dicts import StateDict, read_legacy_state_dict, read_zip_state_dict
 from app.core.uploads.torch_archive import TorchArchive
 from app.core.uploads.torchscript import check_torchscript
 from app.core.uploads.zip_archive import ZipArchive
 
+_PROGRAMS = {"torchscript": check_torchscript, "exported_program": check_exported_program}
+
 
 class ModelUpload(Schema):
-    """`tensors` are those of a state dict, by their names without `module.`; a TorchScript archive has none here."""
+    """`tensors` are those of a state dict, by their names without `module.`; a file that holds code has none here."""
 
     format: ModelFormat
     tensors: dict[str, ArrayFacts]
@@ -28,11 +31,11 @@ def read_model(path: Path, file_name: str) -> ModelUpload:
         kind = formats.recognized(file, file_name, formats.MODELS)
         if kind == "safetensors":
             return ModelUpload(format="safetensors", tensors=read_safetensors(file))
-        if kind == "torchscript":
+        if kind == "torchscript" or kind == "exported_program":
             archive = ZipArchive(file)
-            check_torchscript(TorchArchive(archive))
+            _PROGRAMS[kind](TorchArchive(archive))
             archive.check_content()
-            return ModelUpload(format="torchscript", tensors={})
+            return ModelUpload(format=kind, tensors={})
         state_dict = _state_dict(file, kind)
         if kind == "zip_state_dict":
             ZipArchive(file).check_content()

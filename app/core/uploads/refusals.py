@@ -19,6 +19,8 @@ TITLES = {
     "unsupported_tensor": "A tensor is of a kind that is not supported",
     "malformed_torchscript": "The TorchScript archive is not well formed",
     "code_not_allowed": "The TorchScript code does what is not allowed",
+    "malformed_exported_program": "The torch.export program is not well formed",
+    "program_not_allowed": "The torch.export program does what is not allowed",
     "malformed_safetensors": "The safetensors file is not well formed",
     "malformed_array": "An array is not well formed",
     "unsupported_array": "An array is of a kind that is not supported",

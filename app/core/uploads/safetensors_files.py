@@ -3,10 +3,8 @@
 (https://github.com/huggingface/safetensors#format)
 """
 
-import json
 import math
-from collections.abc import Iterable
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pydantic import Field, StrictInt, TypeAdapter, ValidationError
 
@@ -15,6 +13,7 @@ from app.core.facts import ArrayFacts
 from app.core.schemas import Schema
 from app.core.uploads import dtypes, limits
 from app.core.uploads.byte_ranges import file_size, read_range
+from app.core.uploads.json_text import KeyTwice, read_json
 from app.core.uploads.refusals import quoted, refusal
 
 _LENGTH_BYTES = 8
@@ -51,10 +50,12 @@ def read_safetensors(file: BinaryIO) -> dict[str, ArrayFacts]:
 
 def _entries(header: bytes) -> dict[str, _Entry]:
     try:
-        content = json.loads(header.decode("utf-8"), object_pairs_hook=_unique)
+        content = cast(dict[str, object], read_json(header))
         _METADATA_TYPE.validate_python(content.pop(_METADATA, {}))
         entries = _ENTRIES.validate_python(content)
-    except (ValueError, ValidationError, RecursionError):
+    except KeyTwice as twice:
+        raise malformed(f"The header holds {quoted(twice.key)} twice.") from None
+    except (ValueError, AttributeError, ValidationError, RecursionError):
         raise malformed("The header is not what the format demands.") from None
     if not entries:
         raise malformed("The file holds no tensor.")
@@ -63,15 +64,6 @@ def _entries(header: bytes) -> dict[str, _Entry]:
     for name, entry in entries.items():
         _check_entry(name, entry)
     return entries
-
-
-def _unique(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
-    content: dict[str, object] = {}
-    for name, value in pairs:
-        if name in content:
-            raise malformed(f"The header holds {quoted(name)} twice.")
-        content[name] = value
-    return content
 
 
 def _check_entry(name: str, entry: _Entry) -> None:

@@ -48,6 +48,10 @@ class TorchArchive:
     def read(self, name: str, limit: int) -> bytes:
         return self._archive.read(f"{self._root}/{name}", limit)
 
+    def stored_range(self, name: str) -> ByteRange:
+        """Where the bytes of a record stand in the file."""
+        return self._archive.stored_range(f"{self._root}/{name}")
+
     def pickle(self, name: str, resolve: Resolve) -> Pickled:
         content = io.BytesIO(self.read(name, limits.PICKLE_BYTES))
         pickled = read_pickle(content, resolve)
@@ -61,7 +65,7 @@ class TorchArchive:
         if there != set(needed):
             odd = sorted(there.symmetric_difference(needed))[0]
             raise refusal("malformed_tensor", f"The record {folder}/{quoted(odd)} is not there, or no tensor needs it.")
-        ranges = {key: self._archive.stored_range(f"{self._root}/{folder}/{key}") for key in needed}
+        ranges = {key: self.stored_range(f"{folder}/{key}") for key in needed}
         for key, found in ranges.items():
             if found.size != needed[key].size and not (may_be_empty and found.size == 0):
                 what = f"{folder}/{quoted(key)} has {found.size} bytes, its tensors need {needed[key].size}."

@@ -5,11 +5,11 @@ operators' inner parts, and every custom namespace. An operator's in-place form 
 """
 
 
-def _names(text: str) -> frozenset[str]:
+def names_in(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-TORCH = _names(
+TORCH = names_in(
     """
     Bool Complex ComplexImplicit Delete Float FloatImplicit Int IntImplicit ScalarImplicit Size abs absolute acos
     acosh adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
@@ -74,7 +74,7 @@ TORCH = _names(
     view_as_real vsplit vstack warn where xlogy zero zeros zeros_like zfill
     """
 )
-TORCH_FAMILIES = _names(
+TORCH_FAMILIES = names_in(
     """
     fft_fft fft_fft2 fft_fftfreq fft_fftn fft_fftshift fft_hfft fft_hfft2 fft_hfftn fft_ifft fft_ifft2 fft_ifftn
     fft_ifftshift fft_ihfft fft_ihfft2 fft_ihfftn fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq
@@ -98,7 +98,7 @@ TORCH_FAMILIES = _names(
     special_spherical_bessel_j0 special_xlog1py special_xlogy special_zeta
     """
 )
-TORCH_INNER = _names(
+TORCH_INNER = names_in(
     """
     __and__ __contains__ __derive_index __getitem__ __iand__ __ilshift__ __interpolate __ior__ __irshift__ __is__
     __isnot__ __ixor__ __lshift__ __not__ __or__ __range_length __round_to_zero_floordiv __rshift__ __upsample
@@ -113,14 +113,14 @@ TORCH_INNER = _names(
     _upsample_nearest_exact2d _upsample_nearest_exact3d _weight_norm _weight_norm_interface
     """
 )
-PRIM = _names(
+PRIM = names_in(
     """
     NumToTensor RaiseException TupleIndex TupleUnpack Uninitialized abs data device dtype index is_cpu is_cuda
     is_meta is_mkldnn is_nested is_quantized is_sparse itemsize layout max min name rangelist requires_grad shape
     tolist type unchecked_cast unchecked_unwrap_optional
     """
 )
-QUANTIZED = _names(
+QUANTIZED = names_in(
     """
     add add_relu add_scalar batch_norm batch_norm1d batch_norm1d_relu batch_norm2d batch_norm2d_relu batch_norm3d
     batch_norm3d_relu batch_norm_relu cat cat_relu celu conv1d conv1d_prepack conv1d_relu conv1d_unpack conv2d
@@ -138,7 +138,7 @@ _NAMESPACES = {
     "quantized": QUANTIZED,
 }
 # Operators that act on a tensor's storage or on files; no method or attribute of a module may be named like them.
-NEVER = _names(
+NEVER = names_in(
     """
     _coalesced _fw_primal _index_put_impl _nested_view_from_buffer _reshape_alias _resize_output
     _sparse_bsc_tensor_unsafe _sparse_bsr_tensor_unsafe _sparse_compressed_tensor_unsafe _sparse_coo_tensor_unsafe

@@ -13,6 +13,7 @@ from tests.core.uploads import (
     samples_of_datasets,
     samples_of_formats,
     samples_of_pickles,
+    samples_of_programs,
     samples_of_torchscript,
 )
 from tests.core.uploads.sample import Sample
@@ -22,6 +23,7 @@ SAMPLES: tuple[Sample, ...] = (
     *samples_of_archives.SAMPLES,
     *samples_of_pickles.SAMPLES,
     *samples_of_torchscript.SAMPLES,
+    *samples_of_programs.SAMPLES,
     *samples_of_behaviour.SAMPLES,
     *samples_of_datasets.SAMPLES,
 )

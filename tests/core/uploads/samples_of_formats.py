@@ -35,9 +35,6 @@ FORMATS = (
     Sample("npy", b"\x93NUMPY\x01\0" + EIGHT, OTHER),
     Sample("npz-as-model", zip_file(Member("x.npy")), OTHER, file_name="upload.npz"),
     Sample(
-        "exported-program", zip_file(Member("m/archive_format", b"pt2"), Member("m/data.pkl")), OTHER, file_name="a.pt2"
-    ),
-    Sample(
         "exported-program-old", zip_file(Member("serialized_exported_program.json", b"{}")), OTHER, file_name="a.pt2"
     ),
     Sample("images", zip_file(Member("train/cat/1.PNG")), OTHER, "dataset", "images.zip"),

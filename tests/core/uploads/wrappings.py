@@ -1,8 +1,10 @@
 """Contents that only count inside a file whose frame is right, and the frames: damage to a content gets past them."""
 
+import json
 from collections.abc import Callable
 
 from tests.core.uploads.pickle_builder import MODULE_CODE, legacy, pickled, safetensors, script, tensor, torch_zip
+from tests.core.uploads.program_builder import exported_program, model
 from tests.core.uploads.samples_of_datasets import npy
 from tests.core.uploads.zip_builder import Member, zip_file
 
@@ -14,6 +16,7 @@ WRAPPED: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "script-pickle": (pickled(tensor()), lambda content: script(changed={"data.pkl": content})),
     "constants": (pickled((tensor(),)), lambda content: script(changed={"constants.pkl": content})),
     "code": (MODULE_CODE.replace("BODY", 'getattr(x, "w")').encode(), lambda content: script(code=content)),
+    "program": (json.dumps(model()).encode(), exported_program),
     "legacy": (legacy(), bytes),
     "safetensors": (SAFETENSORS, lambda content: safetensors(content, bytes(8))),
     "npy": (npy(), lambda content: zip_file(Member("x.npy", content))),
