@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from app.core import figures
-from app.core.measurements import Comparison, Latency, Measurement, Quality, Speedup
+from app.core.intervals import Interval
+from app.core.measurements import Comparison, Latency, Measurement, Metric, Quality, Speedup
 
 FEW_EXAMPLES = 500
 NOTABLE_ZEROS = 0.01
@@ -39,11 +40,22 @@ def _about_quality(quality: Quality, comparison: Comparison) -> Iterator[str]:
             "A thousand or more would show them."
         )
     interval, change = comparison.quality_change_ci95, comparison.quality_change
+    if interval and change and _is_worse(quality.metric, interval):
+        yield (
+            f"This recipe costs quality: {figures.change(quality.metric, change)} on {quality.examples:,} test examples "
+            f"(95 % interval {figures.change_interval(quality.metric, interval)}), which is no chance. Leave sensitive "
+            "layers out with `exclude`, take a gentler step, or keep to the preset `safe`."
+        )
     if interval and change and interval[0] <= 0 <= interval[1]:
         yield (
             f"The change of {figures.change(quality.metric, change)} can't be told from no change on "
             f"{quality.examples:,} test examples (95 % interval {figures.change_interval(quality.metric, interval)})."
         )
+
+
+def _is_worse(metric: Metric, interval: Interval) -> bool:
+    """Whether all of the interval lies on the bad side of no change."""
+    return interval[0] > 0 if metric == "mean_squared_error" else interval[1] < 0
 
 
 def _about_zeros(baseline: Measurement, compressed: Measurement) -> Iterator[str]:

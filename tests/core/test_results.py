@@ -86,6 +86,7 @@ def test_each_step_is_measured_on_its_own_file_and_the_last_on_the_best_artifact
     ("fields", "words"),
     [
         ({"judged": quality(0.977, examples=1000), "change_ci95": (-0.009, 0.003)}, "can't be told from no change"),
+        ({"judged": quality(0.8, examples=1000), "change_ci95": (-0.2, -0.15)}, "costs quality"),
         ({"judged": quality(0.9, examples=120)}, "Only 120 test examples"),
         ({"judged": quality(0.9, examples=256, synthetic=True)}, "random inputs"),
         ({"nonzero_parameters": 500}, "50 % of the weights are zero"),
