@@ -43,8 +43,8 @@ def _about_quality(quality: Quality, comparison: Comparison) -> Iterator[str]:
     if interval and change and _is_worse(quality.metric, interval):
         yield (
             f"This recipe costs quality: {figures.change(quality.metric, change)} on {quality.examples:,} test "
-            f"examples (95 % interval {figures.change_interval(quality.metric, interval)}), which is no chance. Leave sensitive "
-            "layers out with `exclude`, take a gentler step, or keep to the preset `safe`."
+            f"examples (95 % interval {figures.change_interval(quality.metric, interval)}), which is no chance. Leave "
+            "sensitive layers out with `exclude`, take a gentler step, or keep to the preset `safe`."
         )
     if interval and change and interval[0] <= 0 <= interval[1]:
         yield (
