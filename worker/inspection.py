@@ -9,6 +9,7 @@ from torch import nn
 from app.core.errors import Invalid
 from app.core.facts import Blocker, DatasetFacts, LayerFacts, ModelFacts, ModelInspection, TechniqueFacts
 from app.core.facts import Task as DataTask
+from app.core.layouts import layout_of
 from app.core.recipes import TECHNIQUES
 from app.core.tasks import InspectDataset, InspectModel
 from worker.arrays import Array
@@ -25,7 +26,10 @@ def inspect_model(task: InspectModel, folder: Path) -> ModelInspection:
     dataset = open_dataset(folder, task.dataset) if task.dataset else None
     opened = open_model(task.model, folder, dataset)
     check_weights(opened.module)
-    return ModelInspection(facts=with_techniques(_facts(opened)), inputs=opened.inputs, inputs_from=opened.inputs_from)
+    layout = layout_of({name: tuple(tensor.shape) for name, tensor in opened.module.state_dict().items()})
+    return ModelInspection(
+        facts=with_techniques(_facts(opened)), layout=layout, inputs=opened.inputs, inputs_from=opened.inputs_from
+    )
 
 
 def check_weights(module: nn.Module) -> None:

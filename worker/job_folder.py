@@ -16,15 +16,17 @@ from app.core.tables import DatasetRow, ModelRow
 from app.core.tasks import DatasetFile, ModelFile
 
 MODEL = "inputs/model"
+BASE = "inputs/base"
 DATASET = "inputs/dataset"
 
 
 class JobFolder:
-    """`model` and `dataset` are the rows as they were when the job was claimed."""
+    """The rows are as they were when the job was claimed; `base` is of the model whose network `model` takes."""
 
-    def __init__(self, path: Path, model: ModelRow | None, dataset: DatasetRow | None) -> None:
+    def __init__(self, path: Path, model: ModelRow | None, base: ModelRow | None, dataset: DatasetRow | None) -> None:
         self.path = path
         self.model = model
+        self.base = base
         self.dataset = dataset
 
     @property
@@ -36,15 +38,13 @@ class JobFolder:
         row = self.model
         if row is None:
             raise NotFound("The job's model was deleted. Upload it again and send the job anew.", code="model_deleted")
-        inspection = row.inspection or {}
         fields: dict[str, Any] = {
             "path": MODEL,
             "format": row.format,
             "architecture": row.architecture,
-            "inputs": row.given_inputs or inspection.get("inputs"),
-            "inputs_from": "given" if row.given_inputs else inspection.get("inputs_from"),
+            "base": self.base and {"path": BASE, "format": self.base.format},
         }
-        return ModelFile.model_validate(fields)
+        return ModelFile.model_validate(fields | _known_inputs(row, self.base))
 
     def dataset_file(self) -> DatasetFile | None:
         if self.dataset is None:
@@ -53,11 +53,21 @@ class JobFolder:
         return DatasetFile.model_validate({"path": DATASET, "format": self.dataset.format, "task": task})
 
 
+def _known_inputs(row: ModelRow, base: ModelRow | None) -> dict[str, Any]:
+    """As given, as found by inspection, or else those of the model whose network it has."""
+    if row.given_inputs:
+        return {"inputs": row.given_inputs, "inputs_from": "given"}
+    if row.inspection:
+        return {"inputs": row.inspection["inputs"], "inputs_from": row.inspection["inputs_from"]}
+    return _known_inputs(base, None) if base is not None else {}
+
+
 @contextmanager
 def prepared(settings: Settings, database: Database, storage: Storage, claim: Claim) -> Iterator[JobFolder]:
     """The folder with its inputs in place; gone, whatever happened, when the block is left."""
     with database.reading() as session:
         model = session.get(ModelRow, claim.model) if claim.model else None
+        base = session.get(ModelRow, model.base_id) if model is not None and model.base_id else None
         dataset = session.get(DatasetRow, claim.dataset) if claim.dataset else None
     path = settings.work_dir.resolve() / work_folder_name(claim.job, claim.attempt)
     try:
@@ -66,8 +76,10 @@ def prepared(settings: Settings, database: Database, storage: Storage, claim: Cl
             (path / "outputs").mkdir()
         if model is not None:
             storage.lend(model.converted_key or model.file_key, path / MODEL)
+        if base is not None:
+            storage.lend(base.file_key, path / BASE)
         if dataset is not None:
             storage.lend(dataset.file_key, path / DATASET)
-        yield JobFolder(path, model, dataset)
+        yield JobFolder(path, model, base, dataset)
     finally:
         shutil.rmtree(path, ignore_errors=True)

@@ -16,6 +16,7 @@ UPLOADED_MODEL: dict[str, Any] = {
     "size_bytes": 147448,
     "sha256": _HASH,
     "architecture": None,
+    "architecture_from": None,
     "inputs": [
         {"name": "x", "shape": ["batch", 1, 28, 28], "dtype": "float32", "low": None, "high": None, "ranges": {}}
     ],

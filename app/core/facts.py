@@ -47,7 +47,10 @@ class ModelFacts(Schema):
 
 
 class ModelInspection(Schema):
+    """`layout` is of a network's tensors (see `layouts.py`), known from the start for files of weights alone."""
+
     facts: ModelFacts
+    layout: str | None = None
     inputs: tuple[InputSpec, ...]
     inputs_from: InputsFrom
 

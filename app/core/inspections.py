@@ -15,6 +15,7 @@ def finish_model(database: Database, queue: Queue, claim: Claim, inspection: Mod
             raise NotFound(f"The model of {claim.job} was deleted while it was inspected.", code="model_deleted")
         queue.finish(session, claim, "succeeded", fraction=1.0)
         row.status, row.inspection = "ready", inspection.model_dump(mode="json")
+        row.layout = row.layout or inspection.layout
 
 
 def finish_dataset(database: Database, queue: Queue, claim: Claim, facts: DatasetFacts) -> None:

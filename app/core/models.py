@@ -1,18 +1,22 @@
 """Uploaded networks."""
 
 import time
+from collections.abc import Mapping
 from typing import Literal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core import jobs
-from app.core.architectures import Architecture
+from app.core.architectures import Architecture, ModelArchitecture
 from app.core.database import Database
-from app.core.errors import Invalid, ProblemBody
-from app.core.facts import ModelFacts, ModelFormat
+from app.core.errors import Conflict, ProblemBody
+from app.core.facts import ArrayFacts, ModelFacts, ModelFormat
 from app.core.ids import new_id
 from app.core.inputs import InputsFrom, InputSpec
 from app.core.keys import Caller
+from app.core.layouts import layout_of
+from app.core.networks import WEIGHTS_ONLY, ArchitectureFrom, NetworkOfUpload, given_network, recognized_network
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
 from app.core.storage import StagedFile, Storage
@@ -32,6 +36,7 @@ class Model(Schema):
     size_bytes: int
     sha256: str
     architecture: Architecture | None
+    architecture_from: ArchitectureFrom | None
     inputs: tuple[InputSpec, ...] | None
     inputs_from: InputsFrom | None
     facts: ModelFacts | None
@@ -57,6 +62,7 @@ class KeptModel(Schema):
     sha256: str
     file_key: str
     converted_key: str | None
+    layout: str | None
 
     def keys(self) -> tuple[str, ...]:
         return (self.file_key, *([self.converted_key] if self.converted_key else []))
@@ -66,13 +72,6 @@ def keep(storage: Storage, staged: StagedFile, file_name: str, upload: ModelUplo
     """The static check, then the file under its final key. On any failure nothing is left behind."""
     try:
         found = read_model(staged.path, file_name)
-        if found.format in ("state_dict", "safetensors") and upload.architecture is None:
-            raise Invalid(
-                "A state dict holds weights without the network they belong to. Send its `architecture` along, for "
-                'example {"source": "layers", "layers": […]}, or upload the network as TorchScript or .pt2.',
-                code="architecture_required",
-                title="The network's architecture is missing",
-            )
         model_id = new_id("model")
         converted = _converted(storage, staged, model_id) if found.format == "state_dict" else None
     except BaseException:
@@ -87,7 +86,12 @@ def keep(storage: Storage, staged: StagedFile, file_name: str, upload: ModelUplo
         sha256=stored.sha256,
         file_key=stored.key,
         converted_key=converted,
+        layout=_layout(found.tensors) if found.format in WEIGHTS_ONLY else None,
     )
+
+
+def _layout(tensors: Mapping[str, ArrayFacts]) -> str:
+    return layout_of({name: facts.shape for name, facts in tensors.items()})
 
 
 def _converted(storage: Storage, staged: StagedFile, model_id: str) -> str:
@@ -103,6 +107,7 @@ def _converted(storage: Storage, staged: StagedFile, model_id: str) -> str:
 
 def add(session: Session, caller: Caller, kept: KeptModel, dataset: DatasetRow | None = None) -> ModelRow:
     """The model's row and its inspection, queued. `dataset` helps to find the inputs' shapes."""
+    network = _network_of(session, caller, kept)
     row = ModelRow(
         id=kept.id,
         owner=caller.id,
@@ -113,7 +118,10 @@ def add(session: Session, caller: Caller, kept: KeptModel, dataset: DatasetRow |
         sha256=kept.sha256,
         file_key=kept.file_key,
         converted_key=kept.converted_key,
-        architecture=kept.upload.architecture and kept.upload.architecture.model_dump(mode="json"),
+        architecture=network.architecture and network.architecture.model_dump(mode="json"),
+        architecture_from=network.architecture_from,
+        base_id=network.base and network.base.id,
+        layout=kept.layout,
         given_inputs=kept.upload.inputs and [spec.model_dump(mode="json") for spec in kept.upload.inputs],
         created_at=time.time(),
     )
@@ -121,6 +129,17 @@ def add(session: Session, caller: Caller, kept: KeptModel, dataset: DatasetRow |
     session.flush()
     jobs.add_inspection(session, caller.id, model=row, dataset=dataset)
     return row
+
+
+def _network_of(session: Session, caller: Caller, kept: KeptModel) -> NetworkOfUpload:
+    given = kept.upload.architecture
+    if kept.format not in WEIGHTS_ONLY:
+        return NetworkOfUpload(given, "given" if given else None)
+    if given is None:
+        assert kept.layout is not None
+        return recognized_network(session, caller.id, kept.layout)
+    named = find(session, caller, given.model) if isinstance(given, ModelArchitecture) else None
+    return given_network(given, named)
 
 
 def create(
@@ -148,11 +167,22 @@ def delete(database: Database, storage: Storage, caller: Caller, model_id: str) 
     """Row first, file second: a crash in between leaves a file for the sweeper, never a row without its file."""
     with database.writing() as session:
         row = find(session, caller, model_id)
+        _refuse_while_others_rest_on_it(session, model_id)
         jobs.release_from_use(session, JobRow.model_id == model_id, f"model {model_id}")
         keys = [key for key in (row.file_key, row.converted_key) if key]
         session.delete(row)
     for key in keys:
         storage.delete(key)
+
+
+def _refuse_while_others_rest_on_it(session: Session, model_id: str) -> None:
+    dependent = session.scalar(select(ModelRow.id).where(ModelRow.base_id == model_id).limit(1))
+    if dependent is not None:
+        raise Conflict(
+            f"{dependent} holds weights only, and takes its network from {model_id}. Delete {dependent} first.",
+            code="in_use",
+            title="Something still needs this",
+        )
 
 
 def present(row: ModelRow) -> Model:
@@ -166,6 +196,7 @@ def present(row: ModelRow) -> Model:
             "size_bytes": row.size_bytes,
             "sha256": row.sha256,
             "architecture": row.architecture,
+            "architecture_from": row.architecture_from,
             "inputs": inspection.get("inputs", row.given_inputs),
             "inputs_from": inspection.get("inputs_from", "given" if row.given_inputs else None),
             "facts": inspection.get("facts"),

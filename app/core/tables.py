@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class Table(DeclarativeBase):
@@ -19,6 +19,8 @@ class Table(DeclarativeBase):
 
 
 class ModelRow(Table):
+    """`layout` is of its tensors' names and shapes; `base` the model whose file holds the network for its weights."""
+
     __tablename__ = "models"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -31,10 +33,15 @@ class ModelRow(Table):
     file_key: Mapped[str]
     converted_key: Mapped[str | None]
     architecture: Mapped[dict[str, Any] | None]
+    architecture_from: Mapped[str | None] = mapped_column(String(16))
+    base_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"), index=True)
+    layout: Mapped[str | None] = mapped_column(String(64), index=True)
     given_inputs: Mapped[list[Any] | None]
     inspection: Mapped[dict[str, Any] | None]
     problem: Mapped[dict[str, Any] | None]
     created_at: Mapped[float]
+
+    base: Mapped["ModelRow | None"] = relationship(remote_side=[id])
 
 
 class DatasetRow(Table):
