@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.problems import ProblemDocument
 from app.api.version import VERSION
+from app.core.architectures import ARCHITECTURE
 from app.core.inputs import INPUTS
 from app.core.job_options import JobOptions, JobRequest
 from app.core.models import ModelUpload
@@ -102,6 +103,8 @@ def _body_schemas() -> dict[str, Any]:
     models: list[type[BaseModel]] = [JobRequest, JobOptions, ModelUpload, ProblemDocument]
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     inputs = INPUTS.json_schema(ref_template=_REFERENCE)
-    schemas: dict[str, Any] = {**document["$defs"], **inputs.pop("$defs"), "Inputs": inputs}
+    architecture = ARCHITECTURE.json_schema(ref_template=_REFERENCE)
+    named = {"Inputs": inputs, "Architecture": architecture}
+    schemas: dict[str, Any] = {**document["$defs"], **inputs.pop("$defs"), **architecture.pop("$defs"), **named}
     del schemas["ModelUpload"]
     return schemas

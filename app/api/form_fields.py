@@ -8,12 +8,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from app.api.multipart import Form, ReceivedFile
 from app.api.strict_json import read_as
 from app.api.validation import validation_problem
-from app.core.architectures import Architecture
+from app.core.architectures import ARCHITECTURE
 from app.core.errors import Invalid
 from app.core.inputs import INPUTS
 from app.core.models import ModelUpload
 
-_ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Architecture)
 _NAME: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")])
 
 EXAMPLE_INPUTS = '[{"name": "x", "shape": ["batch", 1, 28, 28], "dtype": "float32"}]'
@@ -47,10 +46,12 @@ INPUTS_FIELD = json_schema(
     examples=[EXAMPLE_INPUTS],
 )
 ARCHITECTURE_FIELD = json_schema(
-    "LayersArchitecture",
-    "JSON: the network that a state dict's weights belong to; TorchScript needs none. For example "
+    "Architecture",
+    "JSON: the network that a state dict's weights belong to; TorchScript needs none. Layers of torch.nn, for example "
     '`{"source": "layers", "layers": [{"type": "Flatten"}, {"type": "Linear", "name": "fc", "in_features": 784, '
-    '"out_features": 10}]}`.',
+    '"out_features": 10}]}`; or a config.json of the transformers library, `{"source": "transformers", "config": '
+    '{"model_type": "bert", …}}`; or the network of an earlier upload, `{"source": "model", "model": "model_…"}`. Left '
+    "out, it is taken from an earlier upload of yours whose tensors have the same names and shapes, if there is one.",
     examples=[""],
 )
 
@@ -72,7 +73,7 @@ def read_model_upload(form: Form) -> ModelUpload:
     architecture = form.fields.get("architecture")
     return ModelUpload(
         name=read_name(form, form.file),
-        architecture=read_as(_ARCHITECTURE, architecture, ("architecture",)) if architecture else None,
+        architecture=read_as(ARCHITECTURE, architecture, ("architecture",)) if architecture else None,
         inputs=read_as(INPUTS, inputs, ("inputs",)) if inputs else None,
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Union
 
-from pydantic import ConfigDict, Field, JsonValue, field_validator
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, field_validator
 
 from app.core.schemas import Schema
 from app.core.transformers_config import cleaned
@@ -88,3 +88,4 @@ class ModelArchitecture(Schema):
 Architecture = Annotated[
     LayersArchitecture | TransformersArchitecture | ModelArchitecture, Field(discriminator="source")
 ]
+ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Architecture)

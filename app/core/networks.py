@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.core.architectures import Architecture, ModelArchitecture
+from app.core.architectures import ARCHITECTURE, Architecture, ModelArchitecture
 from app.core.errors import Invalid, ProblemBody
 from app.core.facts import ModelFormat
 from app.core.tables import ModelRow
@@ -15,7 +14,6 @@ from app.core.tables import ModelRow
 ArchitectureFrom = Literal["given", "recognized"]
 
 WEIGHTS_ONLY: frozenset[ModelFormat] = frozenset({"state_dict", "safetensors"})
-_ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Architecture)
 _MOST_LOOKED_AT = 100
 
 
@@ -56,7 +54,7 @@ def recognized_network(session: Session, owner: str, layout: str) -> NetworkOfUp
 
 def _network_of(row: ModelRow) -> NetworkOfUpload:
     if row.format in WEIGHTS_ONLY:
-        return NetworkOfUpload(_ARCHITECTURE.validate_python(row.architecture), None, row.base)
+        return NetworkOfUpload(ARCHITECTURE.validate_python(row.architecture), None, row.base)
     return NetworkOfUpload(ModelArchitecture(source="model", model=row.id), None, row)
 
 
@@ -67,7 +65,7 @@ def _identity(row: ModelRow) -> str:
 
 
 def _canonical(architecture: dict[str, Any] | None) -> str:
-    return _ARCHITECTURE.validate_python(architecture).model_dump_json()
+    return ARCHITECTURE.validate_python(architecture).model_dump_json()
 
 
 def _architecture_required(candidates: list[str]) -> Invalid:
