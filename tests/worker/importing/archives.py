@@ -25,10 +25,6 @@ class Rebuilt:
     imported: Imported
     network: fx.GraphModule
 
-    def names(self) -> dict[str, str]:
-        """The network's names of tensors -> the archive's."""
-        return {name: self.network.meta["renamed"].get(name, name) for name in self.network.state_dict()}
-
 
 def reopened(module: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
     file = io.BytesIO()

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
-from tests.worker.importing.archives import ARCHIVES, NAMES, Rebuilt, Way, rebuilt_case, reopened
+from tests.worker.importing.archives import ARCHIVES, NAMES, Way, rebuilt_case, reopened
+from tests.worker.importing.checks import archive_names, assert_a_step_lowers_the_loss, assert_same_gradients
 from tests.worker.importing.networks import Case
 from worker.loading.importing import import_torchscript
 from worker.loading.lifting import lift
@@ -25,16 +25,6 @@ TORCHS_LAYERS = frozenset(name for name in dir(nn) if name[0].isupper()) - {"Mod
 ON_ITS_OWN_IN_TRAINING = frozenset({"control flow"})  # it has a branch for training, of which the import warns
 
 
-def squared(answers: object) -> Tensor:
-    return torch.stack([leaf.square().mean() for leaf in tree_leaves(answers)]).sum()
-
-
-def gradients(module: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    module.zero_grad()
-    squared(module(*inputs)).backward()
-    return {name: one.grad.clone() for name, one in module.named_parameters() if one.grad is not None}
-
-
 def without_dropout(module: nn.Module) -> nn.Module:
     module = copy.deepcopy(module)
     for layer in module.modules():
@@ -43,14 +33,6 @@ def without_dropout(module: nn.Module) -> nn.Module:
         elif isinstance(getattr(layer, "dropout", None), float):
             layer.dropout = 0.0
     return module
-
-
-def assert_same_gradients(rebuilt: Rebuilt, source: nn.Module, network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    expected, found = gradients(source, inputs), gradients(network, inputs)
-    names = rebuilt.names()
-    assert {names[name] for name in found} == set(expected)
-    for name, gradient in found.items():
-        torch.testing.assert_close(gradient, expected[names[name]], rtol=1e-4, atol=1e-6)
 
 
 @every_archive
@@ -62,15 +44,15 @@ def test_answers_equal_the_archives_at_two_batch_sizes(case: Case, way: Way) -> 
 @every_archive
 def test_names_equal_the_archives(case: Case, way: Way) -> None:
     rebuilt = rebuilt_case(case, way)
-    extra = set(rebuilt.names().values()) - set(rebuilt.source.state_dict())
-    assert set(rebuilt.source.state_dict()) <= set(rebuilt.names().values())
-    assert all(name.startswith("constant_") for name in extra)
+    theirs, ours = set(rebuilt.source.state_dict()), set(archive_names(rebuilt.network).values())
+    assert theirs <= ours
+    assert all(name.startswith("constant_") for name in ours - theirs)
 
 
 @every_archive
 def test_gradients_equal_the_source_classs(case: Case, way: Way) -> None:
     rebuilt = rebuilt_case(case, way)
-    assert_same_gradients(rebuilt, rebuilt.source, rebuilt.network, case.inputs(5))
+    assert_same_gradients(rebuilt.source, rebuilt.network, case.inputs(5))
 
 
 @every_archive
@@ -80,7 +62,7 @@ def test_training_mode_equals_the_source_classs(case: Case, way: Way) -> None:
         pytest.skip("left out, with a warning")
     rebuilt = rebuilt_case(case, way)
     source, network = without_dropout(rebuilt.source).train(), without_dropout(rebuilt.network).train()
-    assert_same_gradients(rebuilt, source, network, case.inputs(5))
+    assert_same_gradients(source, network, case.inputs(5))
     for name, buffer in network.named_buffers():
         if "running" in name or "tracked" in name:
             torch.testing.assert_close(buffer, source.get_buffer(name))
@@ -88,12 +70,7 @@ def test_training_mode_equals_the_source_classs(case: Case, way: Way) -> None:
 
 @every_archive
 def test_a_training_step_lowers_the_loss(case: Case, way: Way) -> None:
-    network = copy.deepcopy(rebuilt_case(case, way).network)
-    inputs = case.inputs(5)
-    before = squared(network(*inputs))
-    before.backward()
-    torch.optim.SGD(network.parameters(), lr=1e-3).step()
-    assert squared(network(*inputs)) < before
+    assert_a_step_lowers_the_loss(rebuilt_case(case, way).network, case.inputs(5))
 
 
 @every_archive
