@@ -74,8 +74,12 @@ class Client:
         fields = {"name": name, "architecture": _as_json(architecture), "inputs": _as_json(inputs)}
         return _model(self._upload("models", {"file": file}, fields))
 
-    def upload_dataset(self, file: Path, *, name: str | None = None) -> Dataset:
-        return _parse(Dataset, self._upload("datasets", {"file": file}, {"name": name}))
+    def upload_dataset(
+        self, file: Path, *, name: str | None = None, transform: Mapping[str, Any] | None = None
+    ) -> Dataset:
+        """`transform` is for images: size, mean, std."""
+        fields = {"name": name, "transform": _as_json(transform)}
+        return _parse(Dataset, self._upload("datasets", {"file": file}, fields))
 
     def submit(self, request: JobRequest | Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
         body = request.model_dump(mode="json", exclude_none=True) if isinstance(request, JobRequest) else dict(request)
@@ -90,11 +94,12 @@ class Client:
         dataset_file: Path | None = None,
         architecture: Mapping[str, Any] | None = None,
         inputs: list[dict[str, Any]] | None = None,
+        transform: Mapping[str, Any] | None = None,
     ) -> Job:
         """Model, data and job in one call. `job` names neither model nor data set."""
         files = {"file": file, **({"dataset_file": dataset_file} if dataset_file else {})}
-        fields = {"job": _as_json(job), "architecture": _as_json(architecture), "inputs": _as_json(inputs)}
-        return _parse(Job, self._upload("jobs", files, fields))
+        described = {"job": job, "architecture": architecture, "inputs": inputs, "transform": transform}
+        return _parse(Job, self._upload("jobs", files, {name: _as_json(value) for name, value in described.items()}))
 
     def models(self, limit: int = 20) -> tuple[Model, ...]:
         page = json.loads(self._send("GET", "/v1/models", params={"limit": limit}).text)

@@ -4,8 +4,10 @@
     x, y                                  split 80/20 by a fixed seed
     x_train.NAME                          one array for each input of a network that has several
 
+    train/CLASS, test/CLASS               folders of images in a .zip, which become x and y, split or not
+
 Arrays stay on disk until examples are taken: members of an uncompressed .npz and of .safetensors are memory-mapped,
-members of a compressed .npz are unpacked once, when first used.
+members of a compressed .npz are unpacked once, when first used; images are decoded each time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from app.core.facts import ArrayFacts
 from app.core.inputs import InputSpec
 from app.core.tasks import DatasetFile
 from worker.arrays import Array, open_arrays
+from worker.images import open_images
 
 SPLIT_SEED = 0
 TEST_FRACTION = 0.2
@@ -128,7 +131,8 @@ def split_rows(count: int) -> dict[str, np.ndarray]:
 
 
 def open_dataset(folder: Path, file: DatasetFile) -> Dataset:
-    dataset = Dataset(open_arrays(folder / file.path, file.format))
+    path = folder / file.path
+    dataset = Dataset(open_images(path, file.transform) if file.format == "images" else open_arrays(path, file.format))
     check_arrays(dataset.arrays)
     return dataset
 

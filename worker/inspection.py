@@ -1,5 +1,6 @@
 """What a model or a data set is, found out by loading it."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from worker.loading import NotEditable, Opened, open_model
 from worker.network import Network, layers_of
 
 MOST_CLASSES = 100_000
-_ROWS_AT_ONCE = 4096
+_BYTES_AT_ONCE = 64 << 20
 
 
 def inspect_model(task: InspectModel, folder: Path) -> ModelInspection:
@@ -109,8 +110,9 @@ def inspect_dataset(task: InspectDataset, folder: Path) -> DatasetFacts:
 def check_finite(name: str, array: Array) -> None:
     if array.dtype.kind != "f":
         return
-    for start in range(0, len(array), _ROWS_AT_ONCE):
-        bad = ~np.isfinite(array[slice(start, start + _ROWS_AT_ONCE)])
+    rows = max(1, _BYTES_AT_ONCE // (array.dtype.itemsize * max(1, math.prod(array.shape[1:]))))
+    for start in range(0, len(array), rows):
+        bad = ~np.isfinite(array[slice(start, start + rows)])
         if bad.any():
             row = start + int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
             raise Invalid(

@@ -49,8 +49,9 @@ class JobFolder:
     def dataset_file(self) -> DatasetFile | None:
         if self.dataset is None:
             return None
-        task = (self.dataset.facts or {}).get("task")
-        return DatasetFile.model_validate({"path": DATASET, "format": self.dataset.format, "task": task})
+        row, task = self.dataset, (self.dataset.facts or {}).get("task")
+        fields = {"path": DATASET, "format": row.format, "task": task, "transform": row.transform}
+        return DatasetFile.model_validate(fields)
 
 
 def _known_inputs(row: ModelRow, base: ModelRow | None) -> dict[str, Any]:

@@ -9,7 +9,15 @@ from app.api.answers import DOWNLOAD, LOCATION
 from app.api.context import ContextDependency, caller_with
 from app.api.downloads import file_response
 from app.api.examples import INSPECTED_DATASET, UPLOADED_DATASET, page_of, shown
-from app.api.form_fields import NAME_FIELD, file_schema, form_body, read_name
+from app.api.form_fields import (
+    DATASET_FILE,
+    EXAMPLE_TRANSFORM,
+    NAME_FIELD,
+    TRANSFORM_FIELD,
+    file_schema,
+    form_body,
+    read_dataset_upload,
+)
 from app.api.multipart import FormShape, received_form
 from app.api.pagination import DEFAULT_LIMIT, After, Limit
 from app.api.problems import error_responses
@@ -22,17 +30,18 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 Reader = Annotated[Caller, caller_with("datasets:read")]
 Writer = Annotated[Caller, caller_with("datasets:write")]
 
-_FORM = FormShape(files=("file",), fields=("name",))
+_FORM = FormShape(files=("file",), fields=("name", "transform"))
 _FORM_BODY = form_body(
     ("file",),
     {
-        "file": file_schema(
-            "Arrays as `.npz` or `.safetensors`: `x_train`, `y_train`, `x_test`, `y_test`, or `x` and `y`, which are "
-            "split 80/20. `y` may be left out. A model with several inputs takes `x_train.NAME`."
-        ),
+        "file": file_schema(DATASET_FILE),
         "name": NAME_FIELD,
+        "transform": TRANSFORM_FIELD,
     },
-    {"digits": {"value": {"name": "digits"}}},
+    {
+        "digits": {"summary": "Arrays", "value": {"name": "digits"}},
+        "photos": {"summary": "Images", "value": {"name": "photos", "transform": EXAMPLE_TRANSFORM}},
+    },
 )
 
 
@@ -44,7 +53,8 @@ _FORM_BODY = form_body(
     responses={201: shown(UPLOADED_DATASET, headers=LOCATION), **error_responses(413, 415, 507)},
 )
 async def upload_dataset(request: Request, response: Response, context: ContextDependency, caller: Writer) -> Dataset:
-    """Integer labels mean classification, float labels regression, no labels `unlabelled`.
+    """Integer labels mean classification, float labels regression, no labels `unlabelled`. Folders of images are
+    classes, in the order of their names.
 
     The arrays' values are looked at by a worker, after which the data set is `ready` or `rejected`.
     """
@@ -56,7 +66,7 @@ async def upload_dataset(request: Request, response: Response, context: ContextD
             caller,
             form.file.staged,
             form.file.file_name,
-            read_name(form, form.file),
+            read_dataset_upload(form, form.file),
         )
     response.headers["Location"] = f"/v1/datasets/{dataset.id}"
     return dataset
@@ -87,12 +97,13 @@ def show_dataset(context: ContextDependency, caller: Reader, dataset_id: str) ->
 def download_dataset(request: Request, context: ContextDependency, caller: Reader, dataset_id: str) -> Response:
     with context.database.reading() as session:
         row = datasets.find(session, caller, dataset_id)
+    suffix = ".zip" if row.format == "images" else f".{row.format}"
     return file_response(
         request,
         context.storage.path(row.file_key),
         sha256=row.sha256,
         media_type="application/octet-stream",
-        file_name=row.name.removesuffix(f".{row.format}") + f".{row.format}",
+        file_name=row.name.removesuffix(suffix) + suffix,
     )
 
 

@@ -57,6 +57,7 @@ UPLOADED_DATASET: dict[str, Any] = {
         "x_test": {"shape": [1000, 1, 28, 28], "dtype": "float32"},
         "y_test": {"shape": [1000], "dtype": "int64"},
     },
+    "transform": None,
     "task": None,
     "examples": None,
     "classes": None,

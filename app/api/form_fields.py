@@ -9,12 +9,15 @@ from app.api.multipart import Form, ReceivedFile
 from app.api.strict_json import read_as
 from app.api.validation import validation_problem
 from app.core.architectures import ARCHITECTURE
+from app.core.datasets import DatasetUpload
 from app.core.errors import Invalid
+from app.core.images import IMAGE_TRANSFORM
 from app.core.inputs import INPUTS
 from app.core.models import ModelUpload
 
 _NAME: TypeAdapter[str] = TypeAdapter(Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")])
 
+EXAMPLE_TRANSFORM = '{"size": 224, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}'
 EXAMPLE_INPUTS = '[{"name": "x", "shape": ["batch", 1, 28, 28], "dtype": "float32"}]'
 
 
@@ -56,6 +59,18 @@ ARCHITECTURE_FIELD = json_schema(
 )
 
 
+TRANSFORM_FIELD = json_schema(
+    "ImageTransform",
+    "JSON, for images alone: the size to which each one is resized, and the mean and standard deviation of its values.",
+    examples=[""],
+)
+DATASET_FILE = (
+    "Arrays as `.npz` or `.safetensors`: `x_train`, `y_train`, `x_test`, `y_test`, or `x` and `y`, which are split "
+    "80/20. `y` may be left out. A model with several inputs takes `x_train.NAME`. Or a `.zip` of images, PNG or JPEG, "
+    "in folders: `train/CLASS/NAME.png` and `test/CLASS/NAME.png`; without `test` they are split 80/20."
+)
+
+
 def form_body(required: tuple[str, ...], properties: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
     """A route's `content` for multipart/form-data."""
     schema = {
@@ -75,6 +90,14 @@ def read_model_upload(form: Form) -> ModelUpload:
         name=read_name(form, form.file),
         architecture=read_as(ARCHITECTURE, architecture, ("architecture",)) if architecture else None,
         inputs=read_as(INPUTS, inputs, ("inputs",)) if inputs else None,
+    )
+
+
+def read_dataset_upload(form: Form, file: ReceivedFile) -> DatasetUpload:
+    transform = form.fields.get("transform")
+    return DatasetUpload(
+        name=read_name(form, file),
+        transform=read_as(IMAGE_TRANSFORM, transform, ("transform",)) if transform else None,
     )
 
 

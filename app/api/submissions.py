@@ -9,13 +9,15 @@ from starlette.concurrency import run_in_threadpool
 from app.api.context import Context
 from app.api.form_fields import (
     ARCHITECTURE_FIELD,
+    DATASET_FILE,
     EXAMPLE_INPUTS,
     INPUTS_FIELD,
+    TRANSFORM_FIELD,
     file_schema,
     form_body,
     json_schema,
+    read_dataset_upload,
     read_model_upload,
-    read_name,
 )
 from app.api.multipart import Form, FormShape, received_form
 from app.api.strict_json import read_as, read_json_body
@@ -29,7 +31,7 @@ from app.core.submissions import Idempotency, submit_request, submit_upload
 
 _REQUEST = TypeAdapter(JobRequest)
 _OPTIONS = TypeAdapter(JobOptions)
-_FORM = FormShape(files=("file", "dataset_file"), fields=("job", "inputs", "architecture"))
+_FORM = FormShape(files=("file", "dataset_file"), fields=("job", "inputs", "architecture", "transform"))
 _EXAMPLE_JOB = '{"recipe": {"preset": "fast"}, "outputs": ["onnx"]}'
 
 _JSON_EXAMPLES = {
@@ -70,7 +72,8 @@ REQUEST_BODY: dict[str, Any] = {
             ("file", "job"),
             {
                 "file": file_schema("The network: `.pt`, `.pth`, `.pt2` or `.safetensors`."),
-                "dataset_file": file_schema("The data: `.npz` or `.safetensors`."),
+                "dataset_file": file_schema(DATASET_FILE),
+                "transform": TRANSFORM_FIELD,
                 "job": json_schema(
                     "JobOptions", "JSON: the job, without `model` and `dataset`.", examples=[_EXAMPLE_JOB]
                 ),
@@ -98,19 +101,21 @@ async def submit(request: Request, context: Context, caller: Caller, idempotency
 def _submit_form(context: Context, caller: Caller, form: Form, idempotency_key: str | None) -> Job:
     options, upload = _read_options(form), read_model_upload(form)
     data = form.files.get("dataset_file")
+    data_upload = read_dataset_upload(form, data) if data is not None else None
     idempotency = _idempotency(
         idempotency_key,
         {
             "job": options.model_dump(mode="json"),
             "upload": upload.model_dump(mode="json"),
+            "dataset": data_upload and data_upload.model_dump(mode="json"),
             "files": {name: file.staged.sha256 for name, file in form.files.items()},
         },
     )
     kept_model = models.keep(context.storage, form.file.staged, form.file.file_name, upload)
     kept_dataset = None
     with context.storage.forgetting_on_failure(*kept_model.keys()):
-        if data is not None:
-            kept_dataset = datasets.keep(context.storage, data.staged, data.file_name, read_name(form, data))
+        if data is not None and data_upload is not None:
+            kept_dataset = datasets.keep(context.storage, data.staged, data.file_name, data_upload)
     return submit_upload(context.database, context.storage, caller, options, kept_model, kept_dataset, idempotency)
 
 

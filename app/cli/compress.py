@@ -8,12 +8,14 @@ import typer
 from app.cli.connection import connect
 from app.cli.job_arguments import (
     ArchitectureFile,
+    DataFile,
     Formats,
     InputFile,
     InputsJson,
     Preset,
     RecipeFile,
     Seed,
+    TransformJson,
     job_options,
     read_json,
     read_json_file,
@@ -23,13 +25,14 @@ from app.cli.job_arguments import (
 def compress(
     context: typer.Context,
     file: InputFile,
-    data: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help=".npz or .safetensors.")] = None,
+    data: DataFile = None,
     preset: Preset = None,
     recipe: RecipeFile = None,
     formats: Formats = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path("out"),
     architecture: ArchitectureFile = None,
     inputs: InputsJson = None,
+    transform: TransformJson = None,
     seed: Seed = 0,
 ) -> None:
     """Send a network to the running service, wait, show the result and fetch the files."""
@@ -42,6 +45,7 @@ def compress(
             dataset_file=data,
             architecture=read_json_file(architecture),
             inputs=read_json(inputs),
+            transform=read_json(transform),
         )
         watch_job(client, job.id)
         download_all(client, job.id, output)

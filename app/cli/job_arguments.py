@@ -11,6 +11,12 @@ ArchitectureFile = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of the network that a state dict belongs to.")
 ]
 InputsJson = Annotated[str | None, typer.Option(help='Such as \'[{"name": "x", "shape": ["batch", 1, 28, 28]}]\'.')]
+DataFile = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help=".npz, .safetensors, or a .zip of folders of images.")
+]
+TransformJson = Annotated[
+    str | None, typer.Option(help='For images, such as \'{"size": 224}\'; "mean" and "std" may stand there too.')
+]
 Preset = Annotated[str | None, typer.Option(help="small, fast or safe.  [default: fast, where no recipe is given]")]
 RecipeFile = Annotated[
     Path | None,

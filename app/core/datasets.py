@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from app.core import jobs
 from app.core.database import Database
 from app.core.errors import ProblemBody
-from app.core.facts import ArrayFacts, Task
+from app.core.facts import ArrayFacts, DatasetFormat, Task
 from app.core.ids import new_id
+from app.core.images import ImageTransform
 from app.core.keys import Caller
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
@@ -25,6 +26,7 @@ class Dataset(Schema):
     name: str
     status: Literal["inspecting", "ready", "rejected"]
     arrays: dict[str, ArrayFacts]
+    transform: ImageTransform | None
     task: Task | None
     examples: dict[str, int] | None
     classes: int | None
@@ -39,17 +41,25 @@ class KeptDataset(Schema):
 
     id: str
     name: str
-    format: Literal["npz", "safetensors"]
+    format: DatasetFormat
     arrays: dict[str, ArrayFacts]
+    transform: ImageTransform | None
     size_bytes: int
     sha256: str
     file_key: str
 
 
-def keep(storage: Storage, staged: StagedFile, file_name: str, name: str) -> KeptDataset:
+class DatasetUpload(Schema):
+    """What comes with the file."""
+
+    name: str
+    transform: ImageTransform | None = None
+
+
+def keep(storage: Storage, staged: StagedFile, file_name: str, upload: DatasetUpload) -> KeptDataset:
     """The static check, then the file under its final key. On any failure nothing is left behind."""
     try:
-        found = read_dataset(staged.path, file_name)
+        found = read_dataset(staged.path, file_name, upload.transform)
     except BaseException:
         staged.abort()
         raise
@@ -57,9 +67,10 @@ def keep(storage: Storage, staged: StagedFile, file_name: str, name: str) -> Kep
     stored = storage.publish(staged, f"datasets/{dataset_id}")
     return KeptDataset(
         id=dataset_id,
-        name=name,
+        name=upload.name,
         format=found.format,
         arrays=found.arrays,
+        transform=found.transform,
         size_bytes=stored.size_bytes,
         sha256=stored.sha256,
         file_key=stored.key,
@@ -78,6 +89,7 @@ def add(session: Session, caller: Caller, kept: KeptDataset) -> DatasetRow:
         sha256=kept.sha256,
         file_key=kept.file_key,
         arrays={name: array.model_dump(mode="json") for name, array in kept.arrays.items()},
+        transform=kept.transform and kept.transform.model_dump(mode="json"),
         created_at=time.time(),
     )
     session.add(row)
@@ -87,9 +99,9 @@ def add(session: Session, caller: Caller, kept: KeptDataset) -> DatasetRow:
 
 
 def create(
-    database: Database, storage: Storage, caller: Caller, staged: StagedFile, file_name: str, name: str
+    database: Database, storage: Storage, caller: Caller, staged: StagedFile, file_name: str, upload: DatasetUpload
 ) -> Dataset:
-    kept = keep(storage, staged, file_name, name)
+    kept = keep(storage, staged, file_name, upload)
     with storage.forgetting_on_failure(kept.file_key), database.writing() as session:
         return present(add(session, caller, kept))
 
@@ -125,6 +137,7 @@ def present(row: DatasetRow) -> Dataset:
             "name": row.name,
             "status": row.status,
             "arrays": facts.get("arrays", row.arrays),
+            "transform": row.transform,
             "task": facts.get("task"),
             "examples": facts.get("examples"),
             "classes": facts.get("classes"),

@@ -8,6 +8,7 @@ from app.core.inputs import InputsFrom, InputSpec
 from app.core.schemas import Schema
 
 ModelFormat = Literal["torchscript", "state_dict", "safetensors", "exported_program"]
+DatasetFormat = Literal["npz", "safetensors", "images"]
 Editable = Literal["whole", "partly", "no"]
 Task = Literal["classification", "regression", "unlabelled"]
 

@@ -56,6 +56,7 @@ class DatasetRow(Table):
     sha256: Mapped[str]
     file_key: Mapped[str]
     arrays: Mapped[dict[str, Any]]
+    transform: Mapped[dict[str, Any] | None]
     facts: Mapped[dict[str, Any] | None]
     problem: Mapped[dict[str, Any] | None]
     created_at: Mapped[float]

@@ -16,8 +16,9 @@ from pydantic import Field, TypeAdapter
 
 from app.core.architectures import Architecture
 from app.core.errors import ProblemBody
-from app.core.facts import DatasetFacts, ModelFormat, ModelInspection
+from app.core.facts import DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
 from app.core.facts import Task as DataTask
+from app.core.images import ImageTransform
 from app.core.inputs import InputsFrom, InputSpec
 from app.core.measurements import Environment, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
@@ -44,8 +45,9 @@ class ModelFile(Schema):
 
 class DatasetFile(Schema):
     path: str
-    format: Literal["npz", "safetensors"]
+    format: DatasetFormat
     task: DataTask | None = None
+    transform: ImageTransform | None = None
 
 
 class MeasureOptions(Schema):

@@ -19,7 +19,10 @@ from app.core.jobs import Job
 from app.core.models import Model
 from tests.api.conftest import DATASET, TORCHSCRIPT
 from tests.api.live import served
+from tests.core.uploads.samples_of_images import png
+from tests.core.uploads.zip_builder import Member, zip_file
 
+IMAGES = zip_file(Member("train/cat/a.png", png()))
 CHROMIUM = shutil.which("chromium")
 
 
@@ -75,7 +78,8 @@ def request_examples(document: Any, path: str, media_type: str) -> list[Any]:
 def test_uploads_can_be_sent_as_they_are_shown(client: TestClient, document: Any) -> None:
     for path, file in (("/v1/models", TORCHSCRIPT), ("/v1/datasets", DATASET)):
         for fields in request_examples(document, path, "multipart/form-data"):
-            answer = client.post(path, data=fields, files={"file": file.read_bytes()})
+            content = IMAGES if "transform" in fields else file.read_bytes()
+            answer = client.post(path, data=fields, files={"file": content})
             assert answer.status_code == 201, answer.text
 
 

@@ -5,8 +5,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from app.core.database import Database
-from app.core.tables import EventRow, KeyRow, Table
+from alembic import command
+from app.core.database import Database, alembic_config
+from app.core.tables import DatasetRow, EventRow, KeyRow, Table
+from tests.core.rows import dataset_row
 
 
 def test_migrated_schema_equals_the_tables(database: Database) -> None:
@@ -16,6 +18,18 @@ def test_migrated_schema_equals_the_tables(database: Database) -> None:
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
     database.migrate()
+
+
+def test_a_data_set_outlives_the_column_for_transforms(database: Database) -> None:
+    with database.writing() as session:
+        session.add(dataset_row(transform={"size": [8, 8], "mean": [0.5], "std": [0.5]}))
+    for move, revision in ((command.downgrade, "0002"), (command.upgrade, "head")):
+        with database.connecting() as connection:
+            move(alembic_config(connection), revision)
+    with database.reading() as session:
+        row = session.get(DatasetRow, "dataset_1")
+    assert row is not None
+    assert (row.format, row.transform) == ("npz", None)
 
 
 def test_sqlite_is_set_up_for_many_processes(database: Database) -> None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
-from app.core.facts import ArrayFacts
+from app.core.facts import ArrayFacts, DatasetFormat
+from app.core.images import ImageTransform
 from app.core.schemas import Schema
 from app.core.uploads import formats
+from app.core.uploads.image_folders import read_image_folders
 from app.core.uploads.npz import read_npz
 from app.core.uploads.refusals import quoted, refusal
 from app.core.uploads.safetensors_files import read_safetensors
@@ -18,14 +19,24 @@ _NAMES_ADVICE = "Name them x_train, y_train, x_test and y_test, or x and y; with
 
 
 class DatasetUpload(Schema):
-    format: Literal["npz", "safetensors"]
+    """`transform` is there for images alone, and has its size then."""
+
+    format: DatasetFormat
     arrays: dict[str, ArrayFacts]
+    transform: ImageTransform | None = None
 
 
-def read_dataset(path: Path, file_name: str) -> DatasetUpload:
+def read_dataset(path: Path, file_name: str, transform: ImageTransform | None = None) -> DatasetUpload:
     """Reads a data set's headers and checks names, shapes and checksums. Invalid when it can't be one."""
     with path.open("rb") as file:
         kind = formats.recognized(file, file_name, formats.DATASETS)
+        if kind == "images":
+            images = read_image_folders(ZipArchive(file), transform or ImageTransform())
+            return DatasetUpload(format="images", arrays=images.arrays, transform=images.transform)
+        if transform is not None:
+            raise refusal(
+                "transform_not_taken", "Arrays are used as they are. Leave `transform` out, which is for images."
+            )
         upload = (
             DatasetUpload(format="npz", arrays=read_npz(ZipArchive(file)))
             if kind == "npz"

@@ -6,13 +6,16 @@ from app.core.uploads.byte_ranges import file_size
 from app.core.uploads.refusals import quoted, refusal
 from app.core.uploads.zip_archive import ZipArchive
 
-Format = Literal["torchscript", "exported_program", "zip_state_dict", "legacy_state_dict", "safetensors", "npz"]
+Format = Literal[
+    "torchscript", "exported_program", "zip_state_dict", "legacy_state_dict", "safetensors", "npz", "images"
+]
 MODELS: tuple[Format, ...] = ("torchscript", "exported_program", "zip_state_dict", "legacy_state_dict", "safetensors")
-DATASETS: tuple[Format, ...] = ("npz", "safetensors")
+DATASETS: tuple[Format, ...] = ("npz", "safetensors", "images")
 _SUPPORTED = {
     MODELS: "a TorchScript archive (torch.jit.save), a program of torch.export (torch.export.save), a state dict "
     "(torch.save) or a safetensors file",
-    DATASETS: "an .npz file (numpy.savez) or a safetensors file",
+    DATASETS: "an .npz file (numpy.savez), a safetensors file, or a zip archive of images in the folders train/CLASS "
+    "and test/CLASS",
 }
 _NAMES = {
     "torchscript": "a TorchScript archive",

@@ -35,3 +35,10 @@ ARRAYS = 128
 INFLATED_TO_UPLOADED_RATIO = 50
 INFLATED_BYTES_ALWAYS_ALLOWED = 64 * MIB
 INFLATED_BYTES = 16 * GIB
+
+IMAGE_BYTES = 32 * MIB
+# Camera files have their description and a preview before the size.
+IMAGE_HEADER_BYTES = MIB
+IMAGE_PIXELS = 1 << 25
+# Without a size to which they are resized.
+IMAGE_SIDE = 1024

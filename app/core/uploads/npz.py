@@ -2,7 +2,7 @@
 
 from app.core.facts import ArrayFacts
 from app.core.uploads import limits
-from app.core.uploads.byte_ranges import file_size
+from app.core.uploads.inflation import check_inflation
 from app.core.uploads.npy import read_array
 from app.core.uploads.refusals import quoted, refusal
 from app.core.uploads.zip_archive import ZipArchive
@@ -27,10 +27,4 @@ def _check_members(archive: ZipArchive) -> None:
             )
     if len(archive.members) > limits.ARRAYS:
         raise refusal("dataset_names", f"The file holds more than {limits.ARRAYS} arrays.")
-    total = sum(member.size for member in archive.members.values())
-    allowed = limits.INFLATED_TO_UPLOADED_RATIO * file_size(archive.file)
-    allowed = min(max(allowed, limits.INFLATED_BYTES_ALWAYS_ALLOWED), limits.INFLATED_BYTES)
-    if total > allowed:
-        raise refusal(
-            "archive_too_large", f"The arrays unpack to {total} bytes, {allowed} are allowed: save with numpy.savez."
-        )
+    check_inflation(archive)

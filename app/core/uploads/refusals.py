@@ -26,6 +26,11 @@ TITLES = {
     "unsupported_array": "An array is of a kind that is not supported",
     "dataset_names": "The arrays' names are not those of a data set",
     "dataset_shapes": "The arrays' shapes don't fit together",
+    "image_folders": "The archive's folders are not those of a data set of images",
+    "image_malformed": "An image can't be read",
+    "image_sizes": "The images' size is not known",
+    "image_too_large": "An image is too large",
+    "transform_not_taken": "The data set has no images to transform",
 }
 
 

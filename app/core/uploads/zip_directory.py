@@ -20,6 +20,7 @@ _LOCATOR64 = struct.Struct("<4sIQI")
 _ENTRY = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
 _ZIP64_EXTRA = 1
+_FOLDER, _FILE = 0o04, 0o10
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _HAS_DESCRIPTOR, _DEFLATE_LEVEL, _UTF8 = 1 << 3, 0b110, 1 << 11
 
@@ -138,7 +139,7 @@ def _check_kind(name: bytes, flags: int, method: int, made_by: int, external: in
     if flags & ~allowed or method not in (STORED, DEFLATED):
         raise refusal("archive_member", f"The archive's file {shown} is stored in a way that is not supported.")
     kind = external >> 28 if made_by >> 8 == 3 else 0
-    if kind not in (0, 0o10):
+    if kind not in (0, _FOLDER if name.endswith(b"/") else _FILE):
         raise refusal("archive_member", f"The archive's file {shown} is a link or a device, not a file.")
 
 

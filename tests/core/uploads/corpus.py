@@ -12,6 +12,7 @@ from tests.core.uploads import (
     samples_of_behaviour,
     samples_of_datasets,
     samples_of_formats,
+    samples_of_images,
     samples_of_pickles,
     samples_of_programs,
     samples_of_torchscript,
@@ -26,6 +27,7 @@ SAMPLES: tuple[Sample, ...] = (
     *samples_of_programs.SAMPLES,
     *samples_of_behaviour.SAMPLES,
     *samples_of_datasets.SAMPLES,
+    *samples_of_images.SAMPLES,
 )
 
 

@@ -37,7 +37,7 @@ FORMATS = (
     Sample(
         "exported-program-old", zip_file(Member("serialized_exported_program.json", b"{}")), OTHER, file_name="a.pt2"
     ),
-    Sample("images", zip_file(Member("train/cat/1.PNG")), OTHER, "dataset", "images.zip"),
+    Sample("images-as-model", zip_file(Member("train/cat/1.PNG")), OTHER, file_name="images.zip"),
     Sample("zip-of-texts", zip_file(Member("readme.txt")), OTHER),
     Sample("pickle-protocol-0x80", b"\x80\x09" + pickled(1)[2:], UNKNOWN),
 )
