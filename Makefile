@@ -9,12 +9,13 @@ FUZZ_SECONDS ?= 60
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+ZOO := .venv-zoo
 
 # With two OpenMP threads on a busy two-core machine, barriers collapse.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench fuzz
+.PHONY: help setup demo serve test check bench fuzz zoo
 
 help: ## Show this list
 	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -43,8 +44,18 @@ check: setup    ## ruff, mypy, import-linter, deptry
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
+zoo: $(ZOO)/.installed    ## Test networks of timm and torchvision, in an environment of their own (6 GB)
+	$(ZOO)/bin/python -m pytest tests/zoo
+
+# PyPI's torchvision doesn't import beside the CPU build of torch.
+$(ZOO)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install --quiet torch==2.14.1 torchvision==0.29.1 pytest pytest-timeout \
+		--editable '.[worker,zoo]'
+	@touch $@
+
 bench: setup    ## Run the benchmarks, one JSON line each
-	@for benchmark in benchmarks/[a-z]*.py; do $(BIN)/python $$benchmark || exit 1; done
+	@for benchmark in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$benchmark || exit 1; done
 
 fuzz: setup    ## Feed the static check of uploads with altered files for a minute (FUZZ_SECONDS)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'

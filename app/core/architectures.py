@@ -1,5 +1,6 @@
 """How a state dict's network is described (docs/architectures.md): one schema for each `source`."""
 
+import re
 from typing import Annotated, Literal, Union
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, field_validator
@@ -85,7 +86,39 @@ class ModelArchitecture(Schema):
     )
 
 
+ArgumentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+_LARGEST = 1 << 20
+ArgumentNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)] | Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+ArgumentValue = (
+    bool
+    | ArgumentNumber
+    | Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{0,64}$")]
+    | Annotated[tuple[bool | ArgumentNumber, ...], Field(max_length=64)]
+    | None
+)
+
+
+class ZooArchitecture(Schema):
+    """An image network of a library by its name, and the arguments that it was made with. Needs the extra `zoo`."""
+
+    source: Literal["timm", "torchvision"]
+    name: str = Field(pattern=r"^[a-zA-Z0-9_]{1,100}(\.[a-zA-Z0-9_]{1,100})?$", examples=["resnet18"])
+    arguments: dict[ArgumentName, ArgumentValue] = Field(
+        default_factory=dict, max_length=32, examples=[{"num_classes": 10}]
+    )
+
+    @field_validator("arguments")
+    @classmethod
+    def _fetch_nothing(cls, arguments: dict[str, ArgumentValue]) -> dict[str, ArgumentValue]:
+        fetching = [name for name in arguments if _FETCHES.search(name)]
+        if fetching:
+            raise ValueError(f"`{fetching[0]}` would load other weights than the file's: leave it out")
+        return arguments
+
+
+_FETCHES = re.compile(r"pretrained|weights|checkpoint|cache|path|file|url|hub")
+
 Architecture = Annotated[
-    LayersArchitecture | TransformersArchitecture | ModelArchitecture, Field(discriminator="source")
+    LayersArchitecture | TransformersArchitecture | ModelArchitecture | ZooArchitecture, Field(discriminator="source")
 ]
 ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Architecture)

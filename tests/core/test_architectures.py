@@ -14,4 +14,4 @@ EXAMPLES = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_can_be_sent(example: str) -> None:
     architecture = ARCHITECTURE.validate_json(example, strict=True)
-    assert f"[`{architecture.source}`]" in PAGE.read_text()
+    assert f"`{architecture.source}`" in PAGE.read_text()
