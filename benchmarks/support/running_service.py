@@ -58,7 +58,7 @@ def _free_port() -> Iterator[int]:
     yield port
 
 
-def memory_mb(pid: int, field: str = "VmRSS") -> float:
+def memory_mb(pid: int | str, field: str = "VmRSS") -> float:
     """`VmRSS` is what it holds now, `VmHWM` the most that it ever held."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field + ":"):

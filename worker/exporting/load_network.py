@@ -20,7 +20,14 @@ from safetensors.torch import load_file
 from torch import fx, nn
 
 FORMAT_VERSION = 1
-_ROOTS = {"torch": torch, "math": math, "_operator": operator, "operator": operator, "builtins.getattr": getattr}
+_ROOTS = {
+    "torch": torch,
+    "math": math,
+    "_operator": operator,
+    "operator": operator,
+    "builtins.getattr": getattr,
+    "float": float,
+}
 
 
 def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:

@@ -78,8 +78,21 @@ def arguments_of(layer: nn.Module) -> dict[str, Any]:
     """The constructor's arguments, which torch.nn layers keep as attributes of the same names."""
     if isinstance(layer, nn.TransformerEncoderLayer):
         return _encoder_arguments(layer)
-    source = nn.RNNBase if isinstance(layer, nn.RNNBase) else type(layer)
-    names = [name for name in inspect.signature(source.__init__).parameters if name not in _NOT_ARGUMENTS]
+    if isinstance(layer, nn.RNNBase):
+        return _recurrent_arguments(layer)
+    return _attributes(layer, type(layer))
+
+
+def _recurrent_arguments(layer: nn.RNNBase) -> dict[str, Any]:
+    """As of the base class; a projection is the LSTM's alone, a choice of function the RNN's."""
+    arguments = _attributes(layer, nn.RNNBase)
+    if not isinstance(layer, nn.LSTM):
+        del arguments["proj_size"]
+    return arguments | ({"nonlinearity": layer.nonlinearity} if isinstance(layer, nn.RNN) else {})
+
+
+def _attributes(layer: nn.Module, declaring: type[nn.Module]) -> dict[str, Any]:
+    names = [name for name in inspect.signature(declaring.__init__).parameters if name not in _NOT_ARGUMENTS]
     return {name: _argument(getattr(layer, name)) for name in names if hasattr(layer, name)}
 
 

@@ -57,8 +57,11 @@ def is_half_precision(archive: torch.jit.ScriptModule) -> bool:
 
 @dataclass(frozen=True)
 class Lifted:
+    """`converted` says that it took torch's own converter."""
+
     module: fx.GraphModule
     warnings: tuple[str, ...]
+    converted: bool = False
 
 
 def lift_archive(archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...]) -> Lifted:
@@ -85,7 +88,7 @@ def _converted(archive: torch.jit.ScriptModule, examples: tuple[Tensor, ...], re
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Lifted(_prepared(convert(archive, examples)), ())
+            return Lifted(_prepared(convert(archive, examples)), (), converted=True)
     except Exception as error:
         blocker = Blocker(operator=reason.operator, where=reason.where, advice=reason.advice)
         raise NotEditable((blocker,)) from error

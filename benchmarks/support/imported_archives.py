@@ -1,0 +1,99 @@
+"""One archive of a tiny network, held to everything that is promised of an import. No benchmark itself."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from app.core.errors import Problem
+from app.core.inputs import InputSpec
+from app.core.measurements import OutputFormat
+from app.core.tasks import WrittenFile
+from tests.worker.importing.archives import ARCHIVES, Way, archive_of
+from tests.worker.importing.checks import archive_names, assert_a_step_lowers_the_loss, assert_same_gradients
+from tests.worker.importing.library import LIBRARY
+from tests.worker.importing.networks import Case
+from worker.evaluation.verification import load, run
+from worker.exporting import EXPORTERS, SUFFIXES, export
+from worker.loading.torchscript import Lifted, NotEditable, lift_archive
+from worker.loading.verification import Differs, difference_between, verify
+from worker.network import Network
+
+ALL: list[tuple[Case, Way]] = [*ARCHIVES, *((case, "trace") for case in LIBRARY)]
+TRAINED_BATCH = 5
+
+
+@dataclass(frozen=True)
+class Examined:
+    """`names_kept` is a fraction of the source class's tensors; `formats` are those that were written, read again and
+    answered as the network does; `route` is None where the archive was refused."""
+
+    archive: str
+    route: str | None = None
+    equal: bool = False
+    names_kept: float = 0.0
+    gradient_equal: bool = False
+    trains: bool = False
+    formats: tuple[OutputFormat, ...] = ()
+    refusal: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        kept = self.equal and self.gradient_equal and self.trains and self.names_kept == 1
+        return kept and set(self.formats) == set(EXPORTERS)
+
+
+def examined(case: Case, way: Way, folder: Path) -> Examined:
+    torch.manual_seed(0)
+    source, name = case.build().eval(), f"{case.name}, {way}d" if way == "trace" else f"{case.name}, scripted"
+    archive, inputs = archive_of(source, case, way), _specification(case)
+    try:
+        lifted = lift_archive(archive, inputs)
+    except (NotEditable, Problem) as problem:
+        return Examined(name, refusal=str(problem))
+    return Examined(
+        archive=name,
+        route="converter" if lifted.converted else "importer",
+        equal=_holds(lambda: verify(lifted.module, archive, case.inputs)),
+        names_kept=_names_kept(lifted, source),
+        gradient_equal=_holds(lambda: assert_same_gradients(source, lifted.module, case.inputs(TRAINED_BATCH))),
+        trains=_holds(lambda: assert_a_step_lowers_the_loss(lifted.module, case.inputs(TRAINED_BATCH))),
+        formats=_written_and_read(Network(lifted.module, inputs), case, folder),
+    )
+
+
+def _specification(case: Case) -> tuple[InputSpec, ...]:
+    kind = {"dtype": "int64", "low": 1, "high": case.tokens} if case.tokens else {}
+    return tuple(InputSpec(name=f"x{n}", shape=("batch", *shape), **kind) for n, shape in enumerate(case.shapes))
+
+
+def _holds(check: Callable[[], object]) -> bool:
+    try:
+        check()
+    except (AssertionError, Differs):
+        return False
+    return True
+
+
+def _names_kept(lifted: Lifted, source: nn.Module) -> float:
+    theirs = set(source.state_dict())
+    return len(theirs & set(archive_names(lifted.module).values())) / len(theirs) if theirs else 1.0
+
+
+def _written_and_read(network: Network, case: Case, folder: Path) -> tuple[OutputFormat, ...]:
+    return tuple(kind for kind in EXPORTERS if _travels(network, kind, folder, case.inputs(TRAINED_BATCH)))
+
+
+def _travels(network: Network, kind: OutputFormat, folder: Path, inputs: Sequence[Tensor]) -> bool:
+    path = folder / f"model{SUFFIXES[kind]}"
+    try:
+        companions = tuple(one.name for one in export(network, kind, path))
+        file = WrittenFile(name=path.name, path=path.name, companions=companions, format=kind, role="artifact",
+                           parameters=0, nonzero_parameters=0, macs=None)  # fmt: skip
+        answers = run(file, load(file, folder, network.inputs), inputs)
+    except Problem:
+        return False
+    difference = difference_between([torch.from_numpy(one) for one in answers], network.run(*inputs))
+    return difference is not None and difference.is_small
