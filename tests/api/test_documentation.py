@@ -22,7 +22,7 @@ from tests.api.live import served
 from tests.core.uploads.samples_of_images import png
 from tests.core.uploads.zip_builder import Member, zip_file
 
-IMAGES = zip_file(Member("train/cat/a.png", png()))
+IMAGES = zip_file(*(Member(f"train/cat/{name}.png", png()) for name in "ab"))
 CHROMIUM = shutil.which("chromium")
 
 

@@ -32,6 +32,7 @@ def read_dataset(path: Path, file_name: str, transform: ImageTransform | None = 
         kind = formats.recognized(file, file_name, formats.DATASETS)
         if kind == "images":
             images = read_image_folders(ZipArchive(file), transform or ImageTransform())
+            check_arrays(images.arrays)
             return DatasetUpload(format="images", arrays=images.arrays, transform=images.transform)
         if transform is not None:
             raise refusal(
@@ -84,8 +85,10 @@ def _check_part(side: str, part: _Part) -> None:
         raise refusal(
             "dataset_shapes", f"The first size must be the same number of examples everywhere; {side} has {shapes}."
         )
-    if next(iter(inputs.values())).shape[0] == 0:
-        raise refusal("dataset_shapes", f"There must be at least one example; {side} has none.")
+    count, needed = next(iter(inputs.values())).shape[0], 2 if side == "all" else 1
+    if count < needed:
+        there = "the file" if side == "all" else side
+        raise refusal("dataset_shapes", f"Train and test need one example each at least; {there} has {count}.")
     if "y" in part and (len(part["y"].shape) != 1 or part["y"].dtype == "bool"):
         y = part["y"]
         raise refusal(

@@ -37,8 +37,9 @@ def _rebuild_tensor(arguments: Arguments) -> object:
 
 
 def _rebuild_tensor_v2(arguments: Arguments) -> object:
+    """torch before 1.0 wrote None where there were no hooks."""
     match arguments:
-        case (storage, offset, shape, strides, bool(), dict()):
+        case (storage, offset, shape, strides, bool(), dict() | None):
             return _rebuild_tensor((storage, offset, shape, strides))
         case (storage, offset, shape, strides, bool(), dict(), None | dict() as view):
             plain = _rebuild_tensor((storage, offset, shape, strides))

@@ -101,6 +101,8 @@ NAMED = (
     npz("counts-of-inputs-differ", SHAPES, x__a=X, x__b=FEWER),
     npz("x-a-number", SHAPES, x=npy("()", data=bytes(4))),
     npz("no-examples", SHAPES, x=NONE),
+    npz("one-example", SHAPES, x=npy("(1, 4)")),
+    npz("no-example-for-the-test", SHAPES, x_train=FEWER, x_test=NONE),
     npz("y-of-two-columns", SHAPES, x=X, y=X),
     npz("y-of-truth", SHAPES, x=X, y=npy(descr="'|b1'", data=bytes(4))),
     npz("types-differ", SHAPES, x_train=X, x_test=npy("(4, 1)", "'<i4'")),

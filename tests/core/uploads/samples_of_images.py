@@ -30,7 +30,8 @@ def jpeg(*segments: tuple[int, bytes], width: int = 2, height: int = 2, frame: i
 
 
 def images(name: str, code: str | None, *members: Member, **named: bytes) -> Sample:
-    """`named` are files of train/cat."""
+    """`named` are files of train/cat. Where all of them are right, there is one more, since one is too few."""
+    named |= {} if code else {"one_more": png()}
     files = [Member(f"train/cat/{key}.png", content) for key, content in named.items()]
     return Sample(f"images-{name}", zip_file(*files, *members), code, "dataset", "data.zip")
 
@@ -54,6 +55,7 @@ SAMPLES = (
     images("deflated", None, Member("train/dog/a.png", png(), method=8)),
     images("wrong-crc", "checksum_mismatch", Member("train/dog/a.png", png(), local={"crc": 1}, entry={"crc": 1})),
     images("twice", "malformed_archive", Member("train/cat/A.png", png()), a=png()),
+    images("one-alone", "dataset_shapes", a=png()),
     images("of-two-sizes", SIZES, a=png(), b=png(3, 3)),
     images("of-large-sides", SIZES, a=png(2000, 2)),
     images("class-of-test-alone", FOLDERS, Member("test/dog/a.png", png()), a=png()),
@@ -80,7 +82,7 @@ SAMPLES = (
     placed("class-in-other-letters", "train/Katze groß/a.png", None),
     image("jpeg-in-png-name", None, jpeg(), rejected_as=MALFORMED),
     image("pixels-damaged", None, png(data=b"xx"), rejected_as=MALFORMED),
-    image("pixels-missing", None, png(64, 64, data=zlib.compress(b"")), rejected_as=MALFORMED),
+    image("pixels-missing", None, png(data=zlib.compress(b"")), rejected_as=MALFORMED),
     image("jpeg-behind-a-description", None, jpeg((0xE1, bytes(60_000)), (0xE2, bytes(9))), rejected_as=MALFORMED),
     image("huge", LARGE, HUGE),
     image("huge-jpeg", LARGE, jpeg(width=60_000, height=60_000)),

@@ -207,6 +207,7 @@ TENSORS = (
     zipped(
         "type-in-itself", {"w": Raw(TYPE + (TYPE + TENSOR_CLASS) * 3000 + b"N" + b"\x87" * 3000 + b"R")}, BAD_PICKLE
     ),
+    zipped("hooks-of-old-torch", {"w": tensor(hooks=None)}, None),
     zipped("ordered-dict-of-pairs", call(named("collections", "OrderedDict"), [["w", tensor()]]), None),
     zipped(
         "ordered-dict-of-odd-keys",
