@@ -10,6 +10,7 @@ from app.core.inputs import InputSpec
 from app.core.tasks import InspectDataset, InspectModel, ModelFile
 from tests.worker.jobs import DATA, MODEL, compress, inspected, job_folder, save_data, save_torchscript, silent
 from tests.worker.networks import NETWORKS, Example
+from worker.loading import open_model
 from worker.pipeline import perform
 
 
@@ -58,7 +59,7 @@ def test_layers_tell_their_output_shape(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "transformer"])
 def test_without_data_inputs_are_guessed_from_the_first_layer(tmp_path: Path, name: str) -> None:
-    folder = job_folder(tmp_path / "job", NETWORKS["residual"] if name == "cnn" else NETWORKS[name])
+    folder = job_folder(tmp_path / "job", NETWORKS["residual"] if name == "cnn" else NETWORKS[name], scripted=True)
     if name == "transformer":  # its position table fixes the length, which no layer tells
         with pytest.raises(Invalid) as caught:
             inspected(folder, with_data=False)
@@ -66,6 +67,42 @@ def test_without_data_inputs_are_guessed_from_the_first_layer(tmp_path: Path, na
         return
     _, inspection = inspected(folder, with_data=False)
     assert inspection.inputs_from == "guessed"
+
+
+@pytest.mark.parametrize("name", ["cnn", "lstm", "transformer"])
+def test_without_data_a_trace_tells_what_it_was_traced_with(tmp_path: Path, name: str) -> None:
+    example = NETWORKS[name]
+    folder = job_folder(tmp_path / "job", example)
+    model, inspection = inspected(folder, with_data=False)
+    assert inspection.inputs_from == "guessed"
+    assert [spec.shape for spec in inspection.inputs] == [("batch", *example.shape)]
+    assert inspection.inputs[0].high == (example.vocabulary or None)
+    assert not open_model(model, folder, None).doubtful
+
+
+def test_a_trace_of_another_layout_falls_back_on_the_first_layer(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(6, 4), nn.Flatten(0, -2))  # one row for each example of a batch alone
+    (tmp_path / "inputs").mkdir()
+    torch.jit.save(torch.jit.trace(network.eval(), torch.zeros(5, 2, 6)), tmp_path / MODEL)
+    inspection = inspect(tmp_path)
+    assert inspection.inputs[0].shape == ("batch", 6)
+    assert open_model(ModelFile(path=MODEL, format="torchscript"), tmp_path, None).doubtful
+
+
+def test_several_inputs_are_known_from_the_trace(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    examples = (torch.zeros(2, 3), torch.zeros(2, 5, dtype=torch.float64))
+    torch.jit.save(torch.jit.trace(Added().eval(), examples), tmp_path / MODEL)
+    inspection = inspect(tmp_path)
+    assert [(spec.name, spec.shape, spec.dtype) for spec in inspection.inputs] == [
+        ("left", ("batch", 3), "float32"),
+        ("right", ("batch", 5), "float64"),
+    ]
+
+
+class Added(nn.Module):
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return left.sum(1) + right.sum(1)
 
 
 def test_an_embedding_is_guessed_to_take_integers_below_its_size(tmp_path: Path) -> None:

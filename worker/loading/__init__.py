@@ -10,10 +10,10 @@ from app.core.errors import Invalid
 from app.core.inputs import InputsFrom, InputSpec
 from app.core.tasks import ModelFile
 from worker.data import Dataset
-from worker.loading.inputs import resolve_inputs
+from worker.loading.inputs import recorded_inputs, resolve_inputs
 from worker.loading.state_dicts import load_state_dict
-from worker.loading.torchscript import Lifted, NotEditable, is_half_precision, lift_archive, load_archive, verify
-from worker.loading.tracing import traced
+from worker.loading.torchscript import Lifted, NotEditable, is_half_precision, lift_archive, load_archive
+from worker.loading.tracing import lift_by_tracing
 from worker.network import Network
 
 __all__ = ["NotEditable", "Opened", "load_network", "open_model"]
@@ -27,12 +27,16 @@ HALF_PRECISION = "The upload holds half precision, for which CPUs have few kerne
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that was loaded and seen to run: an archive, the network of a state dict, or a library's own network."""
+    """A model that was loaded and seen to run: an archive, the network of a state dict, or a library's own network.
+
+    `doubtful` says that nothing but a guess tells its inputs.
+    """
 
     module: nn.Module
     inputs: tuple[InputSpec, ...]
     inputs_from: InputsFrom
     widened: bool
+    doubtful: bool
 
     def editable(self) -> Network:
         """Raises NotEditable."""
@@ -45,20 +49,20 @@ class Opened:
     def _lifted(self) -> Lifted:
         if isinstance(self.module, torch.jit.ScriptModule):
             return lift_archive(self.module, self.inputs)
-        lifted = lift_archive(traced(self.module, self.inputs), self.inputs)
-        verify(lifted.module, self.module, self.inputs)
-        return lifted
+        return lift_by_tracing(self.module, self.inputs)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        guessed = (INPUTS_GUESSED,) if self.inputs_from == "guessed" else ()
+        guessed = (INPUTS_GUESSED,) if self.doubtful else ()
         return (*guessed, HALF_PRECISION) if self.widened else guessed
 
 
 def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opened:
     module, widened = _read(model, folder)
-    inputs, inputs_from = resolve_inputs(model, module, dataset)
-    return Opened(module, inputs, inputs_from, widened)
+    recorded = recorded_inputs(folder / model.path, module) if model.format == "torchscript" else None
+    inputs, inputs_from = resolve_inputs(model, module, dataset, recorded)
+    doubtful = inputs_from == "guessed" and inputs != recorded
+    return Opened(module, inputs, inputs_from, widened, doubtful)
 
 
 def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Network:

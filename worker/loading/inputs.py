@@ -1,14 +1,18 @@
-"""What a network takes: as its owner says, else as the data set shows, else guessed from its config or first layer."""
+"""What a network takes: as its owner says, else as the data set shows, else as the file recorded, else guessed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
+from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from app.core.errors import Invalid
+from app.core.facts import ArrayFacts
 from app.core.inputs import InputDtype, InputsFrom, InputSpec
 from app.core.tasks import ModelFile
+from app.core.uploads.traced_inputs import read_traced_inputs
 from worker.architectures.by_name import ByName
 from worker.arrays import Array
 from worker.data import ONLY_INPUT, Dataset
@@ -22,15 +26,38 @@ _INTEGER_KINDS = "iu"
 Inputs = tuple[InputSpec, ...]
 
 
-def resolve_inputs(model: ModelFile, module: nn.Module, dataset: Dataset | None) -> tuple[Inputs, InputsFrom]:
-    """The inputs that `module` was seen to run on, with the batch free, and where they are known from."""
+def resolve_inputs(
+    model: ModelFile, module: nn.Module, dataset: Dataset | None, recorded: Inputs | None = None
+) -> tuple[Inputs, InputsFrom]:
+    """The inputs that `module` was seen to run on, with the batch free, and where they are known from.
+
+    `recorded` are those that the file was traced with: the first guess.
+    """
     if model.inputs is not None:
         check_forward(module, model.inputs)
         return model.inputs, model.inputs_from or "given"
     names = _argument_names(module)
     if dataset is not None:
         return _first_that_runs(module, _from_dataset(dataset, names, module)), "dataset"
-    return _first_that_runs(module, _guesses(module, names)), "guessed"
+    first = (recorded,) if recorded else ()
+    return _first_that_runs(module, chain(first, _guesses(module, names))), "guessed"
+
+
+def recorded_inputs(path: Path, module: nn.Module) -> Inputs | None:
+    """What the archive at `path` was traced with, the batch free; None where no record tells that."""
+    recorded, names = read_traced_inputs(path), _argument_names(module)
+    if recorded is None or len(recorded) != len(names) or not all(one.shape for one in recorded):
+        return None
+    try:
+        return tuple(_recorded_spec(name, one, module) for name, one in zip(names, recorded, strict=True))
+    except ValidationError:  # a type or a size that no input has
+        return None
+
+
+def _recorded_spec(name: str, recorded: ArrayFacts, module: nn.Module) -> InputSpec:
+    integers = {"low": 0, "high": _vocabulary(module)} if recorded.dtype.startswith("int") else {}
+    spec = {"name": name, "shape": ("batch", *recorded.shape[1:]), "dtype": recorded.dtype, **integers}
+    return InputSpec.model_validate(spec)
 
 
 def _first_that_runs(module: nn.Module, candidates: Iterator[Inputs]) -> Inputs:
