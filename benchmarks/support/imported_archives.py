@@ -53,6 +53,7 @@ def examined(case: Case, way: Way, folder: Path) -> Examined:
         lifted = lift_archive(archive, inputs)
     except (NotEditable, Problem) as problem:
         return Examined(name, refusal=str(problem))
+    _freeze_alike(source, lifted)
     return Examined(
         archive=name,
         route="converter" if lifted.converted else "importer",
@@ -67,6 +68,14 @@ def examined(case: Case, way: Way, folder: Path) -> Examined:
 def _specification(case: Case) -> tuple[InputSpec, ...]:
     kind = {"dtype": "int64", "low": 1, "high": case.tokens} if case.tokens else {}
     return tuple(InputSpec(name=f"x{n}", shape=("batch", *shape), **kind) for n, shape in enumerate(case.shapes))
+
+
+def _freeze_alike(source: nn.Module, lifted: Lifted) -> None:
+    """An import makes every parameter trainable, those that its author had frozen, too."""
+    frozen = {name for name, parameter in source.named_parameters() if not parameter.requires_grad}
+    names = archive_names(lifted.module)
+    for name, parameter in lifted.module.named_parameters():
+        parameter.requires_grad_(names[name] not in frozen)
 
 
 def _holds(check: Callable[[], object]) -> bool:
