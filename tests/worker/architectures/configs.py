@@ -71,6 +71,14 @@ WAV2VEC2 = {
     "classifier_proj_size": 16,
     "vocab_size": 12,
 }
+MAMBA = {
+    "model_type": "mamba",
+    "architectures": ["MambaForCausalLM"],
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "vocab_size": 60,
+    "state_size": 4,
+}
 
 Config = dict[str, Any]
 CONFIGS: dict[str, Config] = {

@@ -15,7 +15,7 @@ from app.core.facts import ModelInspection
 from app.core.inputs import InputSpec
 from app.core.recipes import TECHNIQUES
 from app.core.tasks import Compress, InspectModel, ModelFile
-from tests.worker.architectures.configs import BERT, CONFIGS, GPT2, MASKED_BERT, ROBERTA, VIT, Config
+from tests.worker.architectures.configs import BERT, CONFIGS, GPT2, MAMBA, MASKED_BERT, ROBERTA, VIT, Config
 from tests.worker.jobs import MODEL, silent
 from worker.inputs import random_inputs
 from worker.loading import load_network
@@ -81,6 +81,13 @@ def names_of_tensors(network: nn.Module) -> list[set[str]]:
     for name, tensor in network.state_dict(keep_vars=True).items():
         names.setdefault(id(tensor), set()).add(name)
     return list(names.values())
+
+
+def test_what_can_not_be_traced_for_every_size_is_not_editable(tmp_path: Path) -> None:
+    """Its scan over the time is a loop, of which a trace keeps as many turns as its example has."""
+    found = inspect(folder_with(tmp_path, source_of(MAMBA).state_dict()), MAMBA)
+    assert found.facts.editable == "no"
+    assert [blocker.operator for blocker in found.facts.blocked_by] == ["torch.jit.trace"]
 
 
 @pytest.mark.parametrize(("name", "technique"), [("bert", "dynamic_quantization"), ("vit", "magnitude_pruning")])
