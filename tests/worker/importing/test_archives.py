@@ -76,7 +76,7 @@ def test_a_training_step_lowers_the_loss(case: Case, way: Way) -> None:
 @every_archive
 def test_survives_tracing_and_is_imported_again(case: Case, way: Way) -> None:
     rebuilt = rebuilt_case(case, way)
-    archive = reopened(torch.jit.trace(rebuilt.network, case.inputs(2), strict=False))
+    archive = reopened(torch.jit.trace(rebuilt.network, case.inputs(2), strict=False, check_trace=False))
     assert verify(rebuilt.network, archive, case.inputs).largest < 1e-5
     again = lift(import_torchscript(archive, case.inputs(2)).graph_module)
     assert layer_kinds(again) == layer_kinds(rebuilt.network) or case.name in TAKEN_APART_BY_TRACES
