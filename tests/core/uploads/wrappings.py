@@ -6,6 +6,7 @@ from collections.abc import Callable
 from tests.core.uploads.pickle_builder import MODULE_CODE, legacy, pickled, safetensors, script, tensor, torch_zip
 from tests.core.uploads.program_builder import exported_program, model
 from tests.core.uploads.samples_of_datasets import npy
+from tests.core.uploads.samples_of_images import images, jpeg
 from tests.core.uploads.zip_builder import Member, zip_file
 
 PICKLE = pickled({"state_dict": {"w": tensor(), "b": tensor()}, "epoch": 3, "names": ["a", 1.5, None, True, b"x"]})
@@ -19,5 +20,6 @@ WRAPPED: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "program": (json.dumps(model()).encode(), exported_program),
     "legacy": (legacy(), bytes),
     "safetensors": (SAFETENSORS, lambda content: safetensors(content, bytes(8))),
+    "image": (jpeg(), lambda content: images("", None, a=content).content),
     "npy": (npy(), lambda content: zip_file(Member("x.npy", content))),
 }
