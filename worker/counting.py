@@ -27,10 +27,24 @@ def count(network: Network) -> Counts:
     example = random_inputs(network.inputs, 1, seed=0)
     shapes: dict[str, tuple[int, ...]] = {}
     counter = FlopCounterMode(display=False)
-    with _recorded_shapes(network.module, shapes), _countable_kernels(), counter:
+    with _frozen(network.module), _recorded_shapes(network.module, shapes), _countable_kernels(), counter:
         network.run(*example)
     by_layer = {path.partition(".")[2]: sum(of.values()) // 2 for path, of in counter.get_flop_counts().items()}
     return Counts(counter.get_total_flops() // 2, by_layer, shapes)
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """A view of a parameter, such as a learned first state, asks for a gradient in inference too: the counter would
+    follow it, in vain."""
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 @contextmanager

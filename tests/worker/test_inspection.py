@@ -35,6 +35,23 @@ def test_parameters_and_layers_are_those_of_the_network(tmp_path: Path, name: st
     assert inspection.inputs[0].shape == ("batch", *example.shape)
 
 
+class LearnedFirstState(nn.Module):
+    """A layer takes a view of a parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(5, 6)
+        self.first = nn.Parameter(torch.ones(1, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.first.expand(x.shape[0], -1)) * x.sum(1, keepdim=True)
+
+
+def test_macs_are_counted_where_a_layer_takes_a_parameter(tmp_path: Path) -> None:
+    takes = (InputSpec(name="x", shape=("batch", 20)),)
+    assert inspect(archive(tmp_path, LearnedFirstState(), NETWORKS["mlp"]), inputs=takes).facts.macs == 5 * 6
+
+
 def test_macs_are_counted_for_one_example(tmp_path: Path) -> None:
     _, inspection = inspected(job_folder(tmp_path / "job", NETWORKS["cnn"]))
     macs = {layer.name: layer.macs for layer in inspection.facts.layers}
