@@ -23,7 +23,9 @@ class Settings(BaseSettings):
 
     insecure: bool = Field(False, description="Answer without keys on an address that others can reach.")
     allowed_hosts: tuple[str, ...] = Field((), description="Host names answered beside those of a loopback address.")
-    allow_unsandboxed: bool = Field(False, description="Run TorchScript even where Landlock or seccomp is missing.")
+    allow_unsandboxed: bool = Field(
+        False, description="Run TorchScript and .pt2 even where Landlock or seccomp is missing."
+    )
 
     max_upload_bytes: int = Field(8 * GIBIBYTE, ge=1)
     max_body_bytes: int = Field(1 * MEBIBYTE, ge=1, description="Of a JSON body.")

@@ -17,7 +17,8 @@ from tests.worker.importing.library import LIBRARY
 from tests.worker.importing.networks import Case
 from worker.evaluation.verification import load, run
 from worker.exporting import EXPORTERS, SUFFIXES, export
-from worker.loading.torchscript import Lifted, NotEditable, lift_archive
+from worker.loading.lifted import Lifted, NotEditable
+from worker.loading.torchscript import lift_archive
 from worker.loading.verification import Differs, difference_between, verify
 from worker.network import Network
 

@@ -13,6 +13,7 @@ from onnx import TensorProto
 
 from app.client import Client
 from app.core.measurements import Result
+from app.core.recipes.base import EVERY_FORMAT
 from examples.demo import Service
 from tests.api.conftest import ARCHITECTURE, DATASET, STATE_DICT
 
@@ -55,12 +56,17 @@ def test_a_state_dict_and_its_architecture_give_every_format(client: Client, tmp
     assert model.status == "ready", model.problem
     dataset = client.upload_dataset(DATASET)
     recipe = {"steps": [{"technique": "magnitude_pruning", "sparsity": 0.3}]}
-    outputs = ["onnx", "torchscript", "state_dict"]
-    job = client.submit({"model": model.id, "dataset": dataset.id, "recipe": recipe, "outputs": outputs})
+    job = client.submit({"model": model.id, "dataset": dataset.id, "recipe": recipe, "outputs": list(EVERY_FORMAT)})
     job = client.wait(job.id, 240)
     assert job.status == "succeeded", job.error
     names = {artifact.name for artifact in client.artifacts(job.id)}
-    assert {"model.onnx", "model.torchscript.pt", "model.safetensors", "network.json"} <= names
+    assert {"model.onnx", "model.torchscript.pt", "model.safetensors", "network.json", "model.pt2"} <= names
+    program = client.download(job.id, "model.pt2", tmp_path)
+    again = client.wait_for_model(client.upload_model(program).id, 60)
+    assert (again.status, again.format, again.inputs_from) == ("ready", "exported_program", "given"), again.problem
+    request = {"model": again.id, "dataset": dataset.id, "recipe": {"preset": "safe"}, "outputs": ["exported_program"]}
+    job = client.wait(client.submit(request).id, 240)
+    assert job.status == "succeeded", job.error
 
 
 _INPUTS = [{"name": "x", "shape": ["batch", 1, 28, 28]}]

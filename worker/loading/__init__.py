@@ -10,9 +10,11 @@ from app.core.errors import Invalid
 from app.core.inputs import InputsFrom, InputSpec
 from app.core.tasks import ModelFile
 from worker.data import Dataset
+from worker.loading.exported_programs import ProgramNetwork, lift_program, load_program
 from worker.loading.inputs import recorded_inputs, resolve_inputs
+from worker.loading.lifted import Lifted, NotEditable
 from worker.loading.state_dicts import load_state_dict
-from worker.loading.torchscript import Lifted, NotEditable, is_half_precision, lift_archive, load_archive
+from worker.loading.torchscript import lift_archive, load_archive
 from worker.loading.tracing import lift_by_tracing
 from worker.network import Network
 
@@ -27,7 +29,8 @@ HALF_PRECISION = "The upload holds half precision, for which CPUs have few kerne
 
 @dataclass(frozen=True)
 class Opened:
-    """A model that was loaded and seen to run: an archive, the network of a state dict, or a library's own network.
+    """A model that was loaded and seen to run: an archive, an exported program, the network of a state dict, or a
+    library's own network.
 
     `doubtful` says that nothing but a guess tells its inputs.
     """
@@ -49,6 +52,8 @@ class Opened:
     def _lifted(self) -> Lifted:
         if isinstance(self.module, torch.jit.ScriptModule):
             return lift_archive(self.module, self.inputs)
+        if isinstance(self.module, ProgramNetwork):
+            return lift_program(self.module, self.inputs)
         return lift_by_tracing(self.module, self.inputs)
 
     @property
@@ -81,14 +86,13 @@ def _read(model: ModelFile, folder: Path) -> tuple[nn.Module, bool]:
     """The module, and whether it was widened from half precision: CPUs have few kernels for that."""
     path = folder / model.path
     if model.format == "torchscript":
-        archive = load_archive(path)
-        widened = is_half_precision(archive)
-        return (archive.float() if widened else archive), widened
+        return _widened(load_archive(path))
     if model.format in ("safetensors", "state_dict"):
         base = _read(model.base, folder)[0] if model.base else None
         return load_state_dict(path, model.architecture, base), False
-    raise Invalid(
-        f"Files of the format {model.format} can't be compressed yet. Upload TorchScript or a state dict.",
-        code="format_unsupported",
-        title="This kind of file can't be loaded",
-    )
+    return _widened(load_program(path))
+
+
+def _widened(module: nn.Module) -> tuple[nn.Module, bool]:
+    is_half = any(tensor.dtype in (torch.float16, torch.bfloat16) for tensor in module.state_dict().values())
+    return (module.float() if is_half else module), is_half

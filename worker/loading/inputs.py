@@ -17,6 +17,7 @@ from worker.architectures.by_name import ByName
 from worker.arrays import Array
 from worker.data import ONLY_INPUT, Dataset
 from worker.inputs import random_inputs
+from worker.loading.exported_programs import ProgramNetwork
 from worker.network import tensors_in
 
 IMAGE_SIZES = (224, 32, 28, 64, 96, 128, 48, 160, 192, 256, 299, 384)
@@ -36,6 +37,9 @@ def resolve_inputs(
     if model.inputs is not None:
         check_forward(module, model.inputs)
         return model.inputs, model.inputs_from or "given"
+    if isinstance(module, ProgramNetwork):
+        check_forward(module, module.inputs)
+        return module.inputs, "given"
     names = _argument_names(module)
     if dataset is not None:
         return _first_that_runs(module, _from_dataset(dataset, names, module)), "dataset"

@@ -9,7 +9,8 @@ from torch import nn
 from app.core.facts import Blocker
 from app.core.inputs import InputSpec
 from worker.inputs import random_inputs
-from worker.loading.torchscript import Lifted, NotEditable, lift_archive, verify
+from worker.loading.lifted import Lifted, NotEditable, verify
+from worker.loading.torchscript import lift_archive
 from worker.loading.verification import Differs
 
 _ADVICE = (
