@@ -75,7 +75,7 @@ LIBRARY = (
         "mobilenet",
         "MobileNetV2ForImageClassification",
         "MobileNetV2Config",
-        {"depth_multiplier": 0.35, "image_size": 32, "initializer_range": 0.5},  # else its answers are all zero
+        {"depth_multiplier": 0.35, "image_size": 32, "initializer_range": 0.2},  # else its answers are all zero
     ),
     Case(
         "wav2vec2", _builder("Wav2Vec2ForSequenceClassification", "Wav2Vec2Config", SPEECH), ((2000,),), scripts=False
