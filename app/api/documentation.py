@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.problems import ProblemDocument
-from app.api.version import VERSION
 from app.core.architectures import ARCHITECTURE
 from app.core.inputs import INPUTS
 from app.core.job_options import JobOptions, JobRequest
 from app.core.models import ModelUpload
+from app.core.version import VERSION
 
 _REFERENCE = "#/components/schemas/{model}"
 PAGE_POLICY = (

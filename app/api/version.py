@@ -1,14 +1,13 @@
 """/version"""
 
 import platform
-from importlib.metadata import version
 from typing import Literal
 
 from fastapi import APIRouter
 
 from app.core.schemas import Schema
+from app.core.version import VERSION
 
-VERSION = version("modelpress")
 router = APIRouter(tags=["health"])
 
 

@@ -6,12 +6,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from app.core.measurements import Environment
+from app.core.version import VERSION
 
 _INSTRUCTION_SETS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_tile",
     "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
-_PACKAGES = ("torch", "onnxruntime", "onnx", "numpy", "modelpress")
+_PACKAGES = ("torch", "onnxruntime", "onnx", "numpy")
 
 
 def environment(threads: int) -> Environment:
@@ -21,7 +22,11 @@ def environment(threads: int) -> Environment:
         cpu=cpu.get("model name") or platform.processor() or platform.machine(),
         isa=tuple(name for name in _INSTRUCTION_SETS if name in flags),
         threads=threads,
-        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+            "modelpress": VERSION,
+        },
     )
 
 

@@ -5,13 +5,13 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import onnx
 import torch
 from torch import fx, nn
 
+from app.core.version import VERSION
 from worker.inputs import random_inputs
 from worker.network import Network
 
@@ -112,7 +112,7 @@ def _describe(network: Network, path: Path) -> None:
     """Says what made the file; leaves out shapes that every runtime infers for itself."""
     model = onnx.load(path)
     del model.graph.value_info[:]
-    model.producer_name, model.producer_version = "modelpress", version("modelpress")
+    model.producer_name, model.producer_version = "modelpress", VERSION
     recipe = [step.model_dump(mode="json") for step in network.steps]
     onnx.helper.set_model_props(model, {"recipe": json.dumps({"steps": recipe})})
     onnx.save(model, path)
