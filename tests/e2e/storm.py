@@ -141,6 +141,7 @@ def rage(service: Service, seconds: float, generator: random.Random, *, freeze_w
                 if stopping:
                     thaw.append((now + generator.uniform(0.5, LONGEST_FREEZE_SECONDS), victim))
         time.sleep(generator.uniform(0.5, 2.0))
+    service.restart_the_dead()
     return done
 
 

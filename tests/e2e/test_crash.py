@@ -54,7 +54,9 @@ def weather(
 
 
 def wait_for_the_end(service: Service, submitter: Submitter, deadline: float) -> None:
-    submitter.join(timeout=120)
+    while submitter.is_alive() and time.monotonic() < deadline:
+        service.restart_the_dead()
+        submitter.join(timeout=0.2)
     for ids in submitter.jobs.values():
         for job in ids:
             while not until_answered("GET", f"{service.url}/v1/jobs/{job}")["done"] and time.monotonic() < deadline:
