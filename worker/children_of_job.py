@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 
 from app.core.logs import Logs
-from app.core.tasks import Answer, Message, Progress, Task, Warn
+from app.core.tasks import Answer, EpochEnded, Message, Progress, Task, Warn
 from worker.children import run_child
 from worker.failures import TimeLimit
 from worker.hold import Hold
@@ -30,6 +30,8 @@ class ChildrenOfJob:
                 self._hold.report(fraction + share * message.fraction, message.step, message.message)
             elif isinstance(message, Warn):
                 self._hold.warn(message.message)
+            elif isinstance(message, EpochEnded):
+                self._hold.report_epoch(message)
 
         seconds_left = self._end_of_time - time.monotonic()
         try:

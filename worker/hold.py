@@ -10,11 +10,13 @@ import structlog
 
 from app.core.errors import Problem
 from app.core.queue import Claim, LeaseLost, Queue
+from app.core.tasks import EpochEnded
 
 log = structlog.get_logger()
 
 Reason = Literal["canceled", "lease lost", "shutting down"]
 SECONDS_BETWEEN_REPORTS = 0.25
+EPOCHS_WITHOUT_PAUSE = 100
 
 
 class Hold:
@@ -28,6 +30,8 @@ class Hold:
         self._heartbeat_seconds = heartbeat_seconds
         self._lease_seconds = lease_seconds
         self._reported_at = 0.0
+        self._epoch_reported_at = 0.0
+        self._epochs_reported = 0
 
     @contextmanager
     def renewing(self) -> Iterator[None]:
@@ -55,6 +59,15 @@ class Hold:
     def warn(self, message: str) -> None:
         with _best_effort():
             self._queue.warn(self.claim, message)
+
+    def report_epoch(self, ended: EpochEnded) -> None:
+        """A short training whole; of a long one that is in haste a few epochs each second. The result has them all."""
+        now = time.monotonic()
+        if self._epochs_reported < EPOCHS_WITHOUT_PAUSE or now - self._epoch_reported_at >= SECONDS_BETWEEN_REPORTS:
+            self._epochs_reported += 1
+            self._epoch_reported_at = now
+            with _best_effort():
+                self._queue.report_epoch(self.claim, ended)
 
     def _renew(self) -> None:
         renewed_at = time.monotonic()

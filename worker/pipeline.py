@@ -30,6 +30,7 @@ from worker.data_fit import fitting_data
 from worker.evaluation.measure import measure
 from worker.evaluation.timing import time_files
 from worker.inspection import inspect_dataset, inspect_model
+from worker.learning_curve import thinned
 from worker.loading import load_network
 from worker.network import Network
 from worker.outputs import Outputs
@@ -37,7 +38,7 @@ from worker.run import Report, Run
 from worker.techniques import apply
 
 # How progress is shared out.
-LOADING, ORIGINAL, STEPS, ARTIFACTS = (0.0, 0.1), (0.1, 0.2), (0.2, 0.85), (0.85, 1.0)
+ORIGINAL, STEPS, ARTIFACTS = (0.1, 0.2), (0.2, 0.85), (0.85, 1.0)
 
 
 @singledispatch
@@ -48,9 +49,9 @@ def perform(task: Task, folder: Path, report: Report) -> Schema:
 
 @perform.register
 def _(task: Compress, folder: Path, report: Report) -> Compression:
-    run = Run(task.seed, report, share=LOADING)
-    run.progress(0.0, "Loading the model")
-    network = _loaded(task, folder, run)
+    report(Progress(fraction=0.0, message="Loading the model"))
+    run = _loaded(task, folder, report)
+    network = run.upload
     outputs = Outputs(task, folder, run)
     run.enter(ORIGINAL)
     outputs.add_original(network)
@@ -58,7 +59,7 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
     for position, step in enumerate(task.steps):
         run.enter(_share_of(position, len(task.steps)), position)
         network, seconds = _stepped(step, network, run, outputs)
-        timings.append(StepTiming(technique=step.technique, seconds=seconds))
+        timings.append(StepTiming(technique=step.technique, seconds=seconds, epochs=thinned(run.epochs)))
         unquantized = unquantized if step.stage == "quantize" else network
     run.enter(ARTIFACTS)
     outputs.add_artifacts(network, unquantized)
@@ -67,13 +68,13 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
     )
 
 
-def _loaded(task: Compress, folder: Path, run: Run) -> Network:
+def _loaded(task: Compress, folder: Path, report: Report) -> Run:
     dataset = open_dataset(folder, task.dataset) if task.dataset else None
     network = load_network(task.model, folder, dataset)
-    run.data = fitting_data(network, dataset) if dataset else None
+    run = Run(task.seed, report, network, fitting_data(network, dataset) if dataset else None)
     for warning in network.warnings:
         run.warn(warning)
-    return network
+    return run
 
 
 def _share_of(position: int, steps: int) -> tuple[float, float]:

@@ -1,24 +1,33 @@
-"""What a technique may use beside the network: data, the seed, and someone to tell."""
+"""What a technique may use beside the network: data, the seed, the upload, and someone to tell."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 
-from app.core.tasks import Message, Progress, Warn
+from app.core.measurements import Epoch, Metric
+from app.core.tasks import EpochEnded, Message, Progress, Warn
 from worker.data import NetworkData
+from worker.network import Network
 
 Report = Callable[[Message], None]
 
 
 @dataclass
 class Run:
-    """`share` is the part of the whole work (from, to) that the present step fills."""
+    """`upload` is the network as it was loaded, before any step: the teacher of those who name no other. It must not
+    be changed; a technique works on a copy.
+
+    `share` is the part of the whole work (from, to) that the present step fills; `epochs` are those that it trained.
+    """
 
     seed: int
     report: Report
+    upload: Network
     data: NetworkData | None = None
     step: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
     warnings: list[str] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     _reported: float = 0.0
 
     def progress(self, fraction: float, message: str) -> None:
@@ -27,10 +36,42 @@ class Run:
         self._reported = max(self._reported, start + (end - start) * fraction)
         self.report(Progress(fraction=self._reported, message=message[:500], step=self.step))
 
+    def epoch(
+        self,
+        *,
+        epoch: int,
+        epochs: int,
+        loss: float,
+        learning_rate: float,
+        seconds: float,
+        metric: Metric | None = None,
+        training_quality: float | None = None,
+        validation_quality: float | None = None,
+        best: bool = True,
+    ) -> None:
+        """A point of the learning curve, see `app.core.measurements.Epoch`; `epoch` counts from 1, `loss` is finite."""
+        ended = Epoch(
+            epoch=epoch,
+            epochs=epochs,
+            loss=loss,
+            learning_rate=learning_rate,
+            seconds=seconds,
+            metric=metric,
+            training_quality=_finite(training_quality),
+            validation_quality=_finite(validation_quality),
+            best=best,
+        )
+        self.epochs.append(ended)
+        self.report(EpochEnded(step=self.step or 0, epoch=ended))
+
     def warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
             self.report(Warn(message=message[:2000]))
 
     def enter(self, share: tuple[float, float], step: int | None = None) -> None:
-        self.share, self.step = share, step
+        self.share, self.step, self.epochs = share, step, []
+
+
+def _finite(quality: float | None) -> float | None:
+    return quality if quality is not None and isfinite(quality) else None

@@ -46,10 +46,32 @@ class Measurement(Schema):
     quality: Quality | None
 
 
+class Epoch(Schema):
+    """One pass over the training examples: a point of a learning curve.
+
+    `loss` is the mean over the pass. Qualities are in the metric's own unit, `training_quality` on examples that were
+    trained on, `validation_quality` on training examples that were held back. `best` says that no epoch before was
+    better on validation: the weights of the last such epoch are those that are kept.
+    """
+
+    epoch: int = Field(ge=1)
+    epochs: int = Field(ge=1, description="Of them at most; training may stop earlier.")
+    loss: float
+    learning_rate: float
+    seconds: float
+    metric: Metric | None = None
+    training_quality: float | None = None
+    validation_quality: float | None = None
+    best: bool = True
+
+
 class StepResult(Schema):
+    """`epochs` is the learning curve of a step that trained, in order; a long one is thinned out."""
+
     technique: str
     seconds: float
     after: Measurement
+    epochs: tuple[Epoch, ...] = ()
 
 
 class Speedup(Schema):

@@ -17,6 +17,7 @@ from app.core.events import add_event
 from app.core.schemas import Schema
 from app.core.settings import Settings
 from app.core.tables import DatasetRow, JobRow, ModelRow
+from app.core.tasks import EpochEnded
 
 LONGEST_RETRY_SECONDS = 60.0
 
@@ -105,6 +106,11 @@ class Queue:
         with self._database.writing() as session:
             self._set(session, claim)
             add_event(session, claim.job, "warning", {"message": message})
+
+    def report_epoch(self, claim: Claim, ended: EpochEnded) -> None:
+        with self._database.writing() as session:
+            self._set(session, claim)
+            add_event(session, claim.job, "epoch", {"step": ended.step, **ended.epoch.model_dump(mode="json")})
 
     def finish(self, session: Session, claim: Claim, status: str, **values: Any) -> None:
         """The job's end, inside the caller's transaction."""

@@ -160,6 +160,7 @@ def _steps(compression: Compression, files: Sequence[MeasuredFile], best: Measur
         StepResult(
             technique=step.technique,
             seconds=step.seconds,
+            epochs=step.epochs,
             after=_after(position, len(compression.steps), files, best).measurement,
         )
         for position, step in enumerate(compression.steps)

@@ -20,7 +20,7 @@ from app.core.facts import DatasetFacts, DatasetFormat, ModelFormat, ModelInspec
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
 from app.core.inputs import InputsFrom, InputSpec
-from app.core.measurements import Environment, Latency, OutputFormat, Quality, Verification
+from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
 from app.core.schemas import Schema
 
@@ -80,6 +80,8 @@ class Compress(Schema):
     seed: int
 
 
+MOST_EPOCHS_KEPT = 500
+
 Role = Literal["upload", "uncompressed", "step", "artifact"]
 
 
@@ -104,8 +106,11 @@ class WrittenFile(Schema):
 
 
 class StepTiming(Schema):
+    """What a step did, apart from the file that it left."""
+
     technique: str
     seconds: float
+    epochs: tuple[Epoch, ...] = Field((), max_length=MOST_EPOCHS_KEPT)
 
 
 class Compression(Schema):
@@ -185,6 +190,14 @@ class Warn(Schema):
     message: str = Field(max_length=2000)
 
 
+class EpochEnded(Schema):
+    """`step` is the index of the step that trains."""
+
+    type: Literal["epoch"] = "epoch"
+    step: int
+    epoch: Epoch
+
+
 class Done(Schema):
     """The last line of a child that succeeded. `answer` is checked against the task's schema by the supervisor."""
 
@@ -199,5 +212,5 @@ class Failed(Schema):
     problem: ProblemBody
 
 
-Message = Annotated[Progress | Warn | Done | Failed, Field(discriminator="type")]
+Message = Annotated[Progress | Warn | EpochEnded | Done | Failed, Field(discriminator="type")]
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)

@@ -18,8 +18,8 @@ def network() -> Network:
 
 
 def pruned(seed: int = 0, **fields) -> nn.Module:
-    run = Run(seed, lambda _message: None)
-    return apply(MagnitudePruning(**fields), network(), run).module
+    given = network()
+    return apply(MagnitudePruning(**fields), given, Run(seed, lambda _message: None, given)).module
 
 
 def zeros(weight: torch.Tensor) -> int:
@@ -82,5 +82,5 @@ def test_a_pattern_that_matches_no_layer_is_refused() -> None:
 
 def test_the_given_network_is_not_changed() -> None:
     given = network()
-    apply(MagnitudePruning(sparsity=0.9), given, Run(0, lambda _message: None))
+    apply(MagnitudePruning(sparsity=0.9), given, Run(0, lambda _message: None, given))
     assert zeros(given.module.get_parameter("0.weight")) == 0
