@@ -1,0 +1,25 @@
+"""The training examples on which importance is judged."""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from worker.inputs import as_inputs
+from worker.network import Network
+from worker.run import Run
+
+Batch = tuple[tuple[Tensor, ...], Tensor | None]
+
+
+def example_batches(network: Network, run: Run, examples: int, batch_size: int) -> Iterator[Batch]:
+    """The network's inputs and, where there are some, the labels of `examples` training examples drawn by the seed.
+
+    Read as they are needed, and the same at every call.
+    """
+    assert run.data is not None, "a criterion that learns from data is refused without data"
+    train = run.data.train
+    positions = train.chosen(examples, run.seed)
+    for start in range(0, len(positions), batch_size):
+        run.progress(start / len(positions), "Judging importance on training examples")
+        arrays, labels = train.take(positions[start : start + batch_size])
+        yield as_inputs(network.inputs, arrays), labels
