@@ -18,7 +18,7 @@ from pathlib import Path
 
 from app.core.errors import Problem
 from app.core.schemas import Schema
-from app.core.tasks import TASK, Done, Failed, InspectDataset, Message, Task
+from app.core.tasks import TASK, Compress, Done, Failed, InspectDataset, Message, Task
 from worker import sandbox
 from worker.failures import OWN_CODE, ChildFailure, OutOfMemory, own_code_refused
 
@@ -92,7 +92,10 @@ def _named(perform: str) -> Perform:
 
 
 def _refuse_own_code(task: Task) -> None:
-    if not isinstance(task, InspectDataset) and task.model.formats() & OWN_CODE:
+    if isinstance(task, InspectDataset):
+        return
+    files = (task.model, *(task.models.values() if isinstance(task, Compress) else ()))
+    if any(file.formats() & OWN_CODE for file in files):
         raise own_code_refused()
 
 

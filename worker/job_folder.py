@@ -1,33 +1,38 @@
 """The folder that a job's children work over, and what they are told about the files in it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
 from app.core.database import Database
 from app.core.errors import NotFound
+from app.core.facts import ModelFormat
 from app.core.queue import Claim
 from app.core.settings import Settings
 from app.core.storage import Storage, no_space_left_is_a_problem
 from app.core.sweeper import work_folder_name
-from app.core.tables import DatasetRow, ModelRow
+from app.core.tables import DatasetRow, JobModelRow, ModelRow
 from app.core.tasks import DatasetFile, ModelFile
 
 MODEL = "inputs/model"
-BASE = "inputs/base"
 DATASET = "inputs/dataset"
 
 
 class JobFolder:
-    """The rows are as they were when the job was claimed; `base` is of the model whose network `model` takes."""
+    """The rows are as they were when the job was claimed; `others` are of the models that steps name."""
 
-    def __init__(self, path: Path, model: ModelRow | None, base: ModelRow | None, dataset: DatasetRow | None) -> None:
+    def __init__(
+        self, path: Path, model: ModelRow | None, dataset: DatasetRow | None, others: Sequence[ModelRow] = ()
+    ) -> None:
         self.path = path
         self.model = model
-        self.base = base
         self.dataset = dataset
+        self.others = others
 
     @property
     def outputs(self) -> Path:
@@ -35,16 +40,18 @@ class JobFolder:
 
     def model_file(self) -> ModelFile:
         """Raises `NotFound` where the model was deleted meanwhile."""
-        row = self.model
-        if row is None:
+        if self.model is None:
             raise NotFound("The job's model was deleted. Upload it again and send the job anew.", code="model_deleted")
-        fields: dict[str, Any] = {
-            "path": MODEL,
-            "format": row.format,
-            "architecture": row.architecture,
-            "base": self.base and {"path": BASE, "format": self.base.format},
-        }
-        return ModelFile.model_validate(fields | _known_inputs(row, self.base))
+        return _described(self.model, MODEL)
+
+    def other_model_files(self) -> dict[str, ModelFile]:
+        """By id."""
+        return {row.id: _described(row, _path_of(row)) for row in self.others}
+
+    def formats(self) -> frozenset[ModelFormat]:
+        """Of all models whose files are here."""
+        own = [self.model_file()] if self.model is not None else []
+        return frozenset().union(*(file.formats() for file in (*own, *self.other_model_files().values())))
 
     def dataset_file(self) -> DatasetFile | None:
         if self.dataset is None:
@@ -54,21 +61,41 @@ class JobFolder:
         return DatasetFile.model_validate(fields)
 
 
-def _known_inputs(row: ModelRow, base: ModelRow | None) -> dict[str, Any]:
+def _path_of(row: ModelRow) -> str:
+    return f"inputs/{row.id}"
+
+
+def _base_of(path: str) -> str:
+    """Where the file of the model lies whose network the one at `path` takes."""
+    return f"{path}.base"
+
+
+def _described(row: ModelRow, path: str) -> ModelFile:
+    fields: dict[str, Any] = {
+        "path": path,
+        "format": row.format,
+        "architecture": row.architecture,
+        "base": row.base and {"path": _base_of(path), "format": row.base.format},
+    }
+    return ModelFile.model_validate(fields | _known_inputs(row))
+
+
+def _known_inputs(row: ModelRow) -> dict[str, Any]:
     """As given, as found by inspection, or else those of the model whose network it has."""
-    if row.given_inputs:
-        return {"inputs": row.given_inputs, "inputs_from": "given"}
-    if row.inspection:
-        return {"inputs": row.inspection["inputs"], "inputs_from": row.inspection["inputs_from"]}
-    return _known_inputs(base, None) if base is not None else {}
+    for each in (row, row.base):
+        if each is not None and each.given_inputs:
+            return {"inputs": each.given_inputs, "inputs_from": "given"}
+        if each is not None and each.inspection:
+            return {"inputs": each.inspection["inputs"], "inputs_from": each.inspection["inputs_from"]}
+    return {}
 
 
 @contextmanager
 def prepared(settings: Settings, database: Database, storage: Storage, claim: Claim) -> Iterator[JobFolder]:
     """The folder with its inputs in place; gone, whatever happened, when the block is left."""
     with database.reading() as session:
-        model = session.get(ModelRow, claim.model) if claim.model else None
-        base = session.get(ModelRow, model.base_id) if model is not None and model.base_id else None
+        model = session.get(ModelRow, claim.model, options=[joinedload(ModelRow.base)]) if claim.model else None
+        others = _named_by_steps(session, claim)
         dataset = session.get(DatasetRow, claim.dataset) if claim.dataset else None
     path = settings.work_dir.resolve() / work_folder_name(claim.job, claim.attempt)
     try:
@@ -76,11 +103,22 @@ def prepared(settings: Settings, database: Database, storage: Storage, claim: Cl
             (path / "inputs").mkdir(parents=True)
             (path / "outputs").mkdir()
         if model is not None:
-            storage.lend(model.converted_key or model.file_key, path / MODEL)
-        if base is not None:
-            storage.lend(base.file_key, path / BASE)
+            _lend(storage, model, path, MODEL)
+        for other in others:
+            _lend(storage, other, path, _path_of(other))
         if dataset is not None:
             storage.lend(dataset.file_key, path / DATASET)
-        yield JobFolder(path, model, base, dataset)
+        yield JobFolder(path, model, dataset, others)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _named_by_steps(session: Session, claim: Claim) -> Sequence[ModelRow]:
+    named = select(JobModelRow.model_id).where(JobModelRow.job_id == claim.job)
+    return session.scalars(select(ModelRow).where(ModelRow.id.in_(named)).options(joinedload(ModelRow.base))).all()
+
+
+def _lend(storage: Storage, row: ModelRow, folder: Path, path: str) -> None:
+    storage.lend(row.converted_key or row.file_key, folder / path)
+    if row.base is not None:
+        storage.lend(row.base.file_key, folder / _base_of(path))

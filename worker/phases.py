@@ -53,7 +53,7 @@ class JobRunner:
     def run(self, hold: Hold) -> None:
         """To the job's success; raises a `Problem` or `LeaseLost` where it doesn't come to that."""
         with prepared(self._settings, self._database, self.storage, hold.claim) as folder:
-            if folder.model is not None and folder.model_file().formats() & OWN_CODE and not self._may_run_own_code:
+            if folder.formats() & OWN_CODE and not self._may_run_own_code:
                 raise own_code_refused()
             if hold.claim.kind == "inspect":
                 self._inspect(hold, folder)
@@ -103,7 +103,7 @@ def resolved_steps(options: JobOptions, folder: JobFolder) -> tuple[Step, ...]:
     """Checked again: the job may have been accepted before its model was inspected."""
     folder.model_file()
     assert folder.model is not None
-    check(options, folder.model, folder.dataset)
+    check(options, folder.model, folder.dataset, folder.others)
     facts = ModelInspection.model_validate(folder.model.inspection).facts
     return options.recipe.resolved(facts, options.outputs, has_data=folder.dataset is not None)
 
@@ -111,6 +111,7 @@ def resolved_steps(options: JobOptions, folder: JobFolder) -> tuple[Step, ...]:
 def compress(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Compression:
     task = Compress(
         model=folder.model_file(),
+        models=folder.other_model_files(),
         dataset=folder.dataset_file(),
         steps=steps,
         outputs=options.outputs,

@@ -71,7 +71,12 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
 def _loaded(task: Compress, folder: Path, report: Report) -> Run:
     dataset = open_dataset(folder, task.dataset) if task.dataset else None
     network = load_network(task.model, folder, dataset)
-    run = Run(task.seed, report, network, fitting_data(network, dataset) if dataset else None)
+    data = fitting_data(network, dataset) if dataset else None
+
+    def network_of(model_id: str) -> Network:
+        return load_network(task.models[model_id], folder, dataset)
+
+    run = Run(task.seed, report, network, data, network_of)
     for warning in network.warnings:
         run.warn(warning)
     return run

@@ -12,18 +12,25 @@ from worker.network import Network
 Report = Callable[[Message], None]
 
 
+def _no_other_model(model_id: str) -> Network:
+    raise LookupError(f"no step named {model_id}")
+
+
 @dataclass
 class Run:
     """`upload` is the network as it was loaded, before any step: the teacher of those who name no other. It must not
     be changed; a technique works on a copy.
 
-    `share` is the part of the whole work (from, to) that the present step fills; `epochs` are those that it trained.
+    `network_of` loads a model that the present step names in its `models`, by its id, afresh each time; it raises
+    `Invalid` where that can't be edited. `share` is the part of the whole work (from, to) that the present step fills;
+    `epochs` are those that it trained.
     """
 
     seed: int
     report: Report
     upload: Network
     data: NetworkData | None = None
+    network_of: Callable[[str], Network] = _no_other_model
     step: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
     warnings: list[str] = field(default_factory=list)

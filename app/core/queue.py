@@ -16,7 +16,7 @@ from app.core.errors import Problem, ProblemBody
 from app.core.events import add_event
 from app.core.schemas import Schema
 from app.core.settings import Settings
-from app.core.tables import DatasetRow, JobRow, ModelRow
+from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
 from app.core.tasks import EpochEnded
 
 LONGEST_RETRY_SECONDS = 60.0
@@ -184,8 +184,9 @@ _WAITING: dict[str, Any] = {"status": "queued", "worker": None, "lease_until": N
 
 
 def _waits_for_inspection() -> Any:
-    """A job that is no inspection itself waits until its model and its data set were inspected."""
-    model = exists().where(ModelRow.id == JobRow.model_id, ModelRow.status == "inspecting")
+    """A job that is no inspection itself waits until its models and its data set were inspected."""
+    named = exists().where(JobModelRow.job_id == JobRow.id, JobModelRow.model_id == ModelRow.id)
+    model = exists().where((ModelRow.id == JobRow.model_id) | named, ModelRow.status == "inspecting")
     dataset = exists().where(DatasetRow.id == JobRow.dataset_id, DatasetRow.status == "inspecting")
     return and_(JobRow.kind != "inspect", or_(model, dataset))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -18,7 +19,7 @@ from app.core.keys import Caller
 from app.core.recipes.recipe import check_data, check_editable, check_facts, check_order, check_outputs
 from app.core.schemas import Schema
 from app.core.storage import Storage
-from app.core.tables import DatasetRow, JobRow, ModelRow
+from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
 
 
 class Idempotency(Schema):
@@ -33,9 +34,12 @@ class Idempotency(Schema):
         return cls(key=key, hash=hashlib.sha256(canonical.encode()).hexdigest())
 
 
-def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None) -> None:
-    """Refuses what can't work. What only facts can tell is checked once they are there (see `queue.py`)."""
-    _refuse_rejected(model, dataset)
+def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, others: Sequence[ModelRow]) -> None:
+    """Refuses what can't work. What only facts can tell is checked once they are there (see `queue.py`).
+
+    `others` are the models that steps name.
+    """
+    _refuse_rejected(("model", model), ("data set", dataset), *(("model", other) for other in others))
     if options.recipe.steps is not None:
         check_order(options.recipe.steps)
         check_outputs(options.recipe.steps, options.outputs)
@@ -58,8 +62,8 @@ def _task_of(dataset: DatasetRow | None) -> Any:
     return "classification" if {"y", "y_train"} & dataset.arrays.keys() else "unlabelled"
 
 
-def _refuse_rejected(model: ModelRow, dataset: DatasetRow | None) -> None:
-    for what, row in (("model", model), ("data set", dataset)):
+def _refuse_rejected(*named: tuple[str, ModelRow | DatasetRow | None]) -> None:
+    for what, row in named:
         if row is not None and row.status == "rejected":
             problem = ProblemBody.model_validate(row.problem)
             raise Invalid(
@@ -78,13 +82,16 @@ def submit(
     idempotency: Idempotency | None = None,
 ) -> JobRow:
     """Checks and queues. Call `earlier_job` first where there is an idempotency key."""
-    check(options, model, dataset)
+    others = [models.find(session, caller, model_id) for model_id in options.recipe.models]
+    check(options, model, dataset, others)
     request = options.model_dump(mode="json", exclude={"model", "dataset"}, exclude_none=True)
     row = new_row(caller.id, "compress", request, model, dataset)
     row.name = options.name
     if idempotency is not None:
         row.idempotency_key, row.idempotency_hash = idempotency.key, idempotency.hash
-    return queue_row(session, row)
+    queue_row(session, row)
+    session.add_all(JobModelRow(job_id=row.id, model_id=other.id) for other in others)
+    return row
 
 
 def earlier_job(session: Session, caller: Caller, idempotency: Idempotency | None) -> JobRow | None:

@@ -99,6 +99,15 @@ class JobRow(Table):
     finished_at: Mapped[float | None]
 
 
+class JobModelRow(Table):
+    """A model that a step of the job names, such as a teacher; the job's own is not among them."""
+
+    __tablename__ = "job_models"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
 class EventRow(Table):
     __tablename__ = "events"
     __table_args__ = (Index("ix_events_job_id_id", "job_id", "id"), {"sqlite_autoincrement": True})

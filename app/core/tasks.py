@@ -70,10 +70,14 @@ class InspectDataset(Schema):
 
 
 class Compress(Schema):
-    """Load the upload, apply the steps, write every file into `outputs/`. Answers with a `Compression`."""
+    """Load the upload, apply the steps, write every file into `outputs/`. Answers with a `Compression`.
+
+    `models` are those that steps name, by their ids.
+    """
 
     kind: Literal["compress"] = "compress"
     model: ModelFile
+    models: dict[str, ModelFile] = {}
     dataset: DatasetFile | None
     steps: tuple[Step, ...]
     outputs: tuple[OutputFormat, ...]

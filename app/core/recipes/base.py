@@ -32,6 +32,11 @@ class StepBase(Schema):
     exclude: tuple[Pattern, ...] = Field((), description="Layers left alone.")
     only: tuple[Pattern, ...] = Field((), description="If given, no other layer is touched.")
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of the models that the step works with, beside the job's own: `run.network_of(id)` loads one."""
+        return ()
+
     @classmethod
     def unavailable_because(cls, facts: ModelFacts) -> str | None:
         """Why this technique can't work on such a model, or None where it can."""

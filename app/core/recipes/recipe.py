@@ -24,6 +24,11 @@ class Recipe(Schema):
             raise ValueError("give either `preset` or `steps`")
         return self
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of the models that steps name, each once."""
+        return tuple(dict.fromkeys(model for step in self.steps or () for model in step.models))
+
     def resolved(self, facts: ModelFacts, outputs: Sequence[OutputFormat], *, has_data: bool) -> tuple[Step, ...]:
         """The steps to run: those given, or the preset's for this model."""
         if self.steps is not None:
