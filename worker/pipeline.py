@@ -59,7 +59,7 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
     for position, step in enumerate(task.steps):
         run.enter(_share_of(position, len(task.steps)), position)
         network, seconds = _stepped(step, network, run, outputs)
-        timings.append(StepTiming(technique=step.technique, seconds=seconds, epochs=thinned(run.epochs)))
+        timings.append(_told(step, seconds, run))
         unquantized = unquantized if step.stage == "quantize" else network
     run.enter(ARTIFACTS)
     outputs.add_artifacts(network, unquantized)
@@ -101,6 +101,12 @@ def _stepped(step: Step, network: Network, run: Run, outputs: Outputs) -> tuple[
         problem.step = run.step
         raise
     return changed, perf_counter() - started
+
+
+def _told(step: Step, seconds: float, run: Run) -> StepTiming:
+    return StepTiming(
+        technique=step.technique, seconds=seconds, epochs=thinned(run.epochs), details=run.details.tables()
+    )
 
 
 @perform.register

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 
+from app.core.details import Value
 from app.core.measurements import Epoch, Metric
 from app.core.tasks import EpochEnded, Message, Progress, Warn
 from worker.data import NetworkData
+from worker.details import Details
 from worker.network import Network
 
 Report = Callable[[Message], None]
@@ -23,7 +25,7 @@ class Run:
 
     `network_of` loads a model that the present step names in its `models`, by its id, afresh each time; it raises
     `Invalid` where that can't be edited. `share` is the part of the whole work (from, to) that the present step fills;
-    `epochs` are those that it trained.
+    `epochs` and `details` are what it has said of itself.
     """
 
     seed: int
@@ -35,6 +37,7 @@ class Run:
     share: tuple[float, float] = (0.0, 1.0)
     warnings: list[str] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
+    details: Details = field(default_factory=Details)
     _reported: float = 0.0
 
     def progress(self, fraction: float, message: str) -> None:
@@ -71,13 +74,18 @@ class Run:
         self.epochs.append(ended)
         self.report(EpochEnded(step=self.step or 0, epoch=ended))
 
+    def detail(self, table: str, /, **row: Value) -> None:
+        """A row of a table that the report shows with the present step, such as what a layer lost:
+        `run.detail("Channels", layer="conv1", before=64, after=32)`."""
+        self.details.add(table, row)
+
     def warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
             self.report(Warn(message=message[:2000]))
 
     def enter(self, share: tuple[float, float], step: int | None = None) -> None:
-        self.share, self.step, self.epochs = share, step, []
+        self.share, self.step, self.epochs, self.details = share, step, [], Details()
 
 
 def _finite(quality: float | None) -> float | None:

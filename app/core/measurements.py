@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from app.core.details import DetailTable
 from app.core.schemas import Schema
 
 OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
@@ -66,12 +67,14 @@ class Epoch(Schema):
 
 
 class StepResult(Schema):
-    """`epochs` is the learning curve of a step that trained, in order; a long one is thinned out."""
+    """`epochs` is the learning curve of a step that trained, in order; a long one is thinned out. `details` is what
+    the step says of its own work."""
 
     technique: str
     seconds: float
     after: Measurement
     epochs: tuple[Epoch, ...] = ()
+    details: tuple[DetailTable, ...] = ()
 
 
 class Speedup(Schema):

@@ -161,6 +161,7 @@ def _steps(compression: Compression, files: Sequence[MeasuredFile], best: Measur
             technique=step.technique,
             seconds=step.seconds,
             epochs=step.epochs,
+            details=step.details,
             after=_after(position, len(compression.steps), files, best).measurement,
         )
         for position, step in enumerate(compression.steps)

@@ -15,11 +15,12 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from app.core.architectures import Architecture
+from app.core.details import MOST_TABLES, DetailTable
 from app.core.errors import ProblemBody
 from app.core.facts import DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
-from app.core.inputs import InputsFrom, InputSpec
+from app.core.inputs import Inputs, InputsFrom
 from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
 from app.core.schemas import Schema
@@ -35,7 +36,7 @@ class ModelFile(Schema):
     format: ModelFormat
     architecture: Architecture | None = None
     base: "ModelFile | None" = None
-    inputs: tuple[InputSpec, ...] | None = None
+    inputs: Inputs | None = None
     inputs_from: InputsFrom | None = None
 
     def formats(self) -> frozenset[ModelFormat]:
@@ -115,12 +116,13 @@ class StepTiming(Schema):
     technique: str
     seconds: float
     epochs: tuple[Epoch, ...] = Field((), max_length=MOST_EPOCHS_KEPT)
+    details: tuple[DetailTable, ...] = Field((), max_length=MOST_TABLES)
 
 
 class Compression(Schema):
     """`inputs` are those that the network was run with, from the upload, the data set or a guess."""
 
-    inputs: tuple[InputSpec, ...]
+    inputs: Inputs
     files: tuple[WrittenFile, ...]
     steps: tuple[StepTiming, ...]
     warnings: tuple[str, ...] = ()
