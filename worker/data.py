@@ -47,6 +47,10 @@ class Examples:
         taken = {name: _tensor(array, rows) for name, array in self.inputs.items()}
         return taken, None if self.labels is None else _tensor(self.labels, rows)
 
+    def at(self, positions: np.ndarray) -> "Examples":
+        """These of the examples, nothing read."""
+        return Examples(self.inputs, self.labels, self.rows[positions])
+
     def batches(self, size: int, *, limit: int | None = None) -> Iterator[tuple[dict[str, Tensor], Tensor | None]]:
         """In the data set's order; the last batch may be smaller."""
         end = len(self) if limit is None else min(limit, len(self))
@@ -94,7 +98,7 @@ class Dataset:
         return self.train.labels is not None
 
     def for_network(self, inputs: Sequence[InputSpec]) -> "NetworkData":
-        return NetworkData(self.train.named(inputs), self.test.named(inputs))
+        return NetworkData(self.train.named(inputs), self.test.named(inputs), tuple(inputs))
 
     def facts_of_arrays(self) -> dict[str, ArrayFacts]:
         return {name: ArrayFacts(shape=a.shape, dtype=str(a.dtype)) for name, a in self.arrays.items()}
@@ -121,6 +125,7 @@ class NetworkData:
 
     train: Examples
     test: Examples
+    inputs: tuple[InputSpec, ...]
 
 
 def split_rows(count: int) -> dict[str, np.ndarray]:

@@ -8,8 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.errors import Problem
+from app.core.measurements import Metric
+
 Array = NDArray[Any]
 _PROBABILITY_SUM_TOLERANCE = 1e-3
+
+
+def metric_of(labels: Array | None) -> Metric:
+    """Integer labels are classes, floats are values to come near to; without any, the upload is the yardstick."""
+    if labels is None:
+        return "agreement"
+    return "mean_squared_error" if labels.dtype.kind == "f" else "accuracy"
+
+
+def scores(metric: Metric, answers: Array, reference: Array, labels: Array | None) -> Array:
+    """What the metric's value is the mean of: one number for each choice or example."""
+    if labels is None:
+        return agreeing(answers, reference)
+    try:
+        return correct(answers, reference, labels) if metric == "accuracy" else squared_errors(answers, labels)
+    except ValueError as error:
+        raise Problem(
+            f"For {len(labels)} examples the network answers with shape {answers.shape} and the labels have shape "
+            f"{labels.shape}. Upload labels with one class index for each choice, or one target for each value.",
+            code="labels_do_not_fit",
+            title="The labels don't fit the network's answers",
+        ) from error
 
 
 def class_axis(answers: Array, labels: Array | None = None) -> int:
@@ -46,9 +71,16 @@ def _chosen(answers: Array, reference: Array, labels: Array | None) -> Array:
     if has_class_scores(answers, labels):
         highest: Array = answers.argmax(axis=class_axis(answers, labels))
         return highest
-    probabilities = bool(reference.min() >= 0 and reference.max() <= 1)
-    decisions: Array = (_rows(answers)[:, 0] > (0.5 if probabilities else 0.0)).astype(np.int64)
+    decisions: Array = (_rows(answers)[:, 0] > (0.5 if are_probabilities(reference, labels) else 0.0)).astype(np.int64)
     return decisions
+
+
+def are_probabilities(answers: Array, labels: Array | None = None) -> bool:
+    """Whether all of them are, and not logits: each example's sum is 1, or its one value lies within 0..1."""
+    if not has_class_scores(answers, labels):
+        return bool(answers.min() >= 0 and answers.max() <= 1)
+    sums = answers.sum(axis=class_axis(answers, labels))
+    return bool(answers.min() >= 0 and np.allclose(sums, 1, atol=_PROBABILITY_SUM_TOLERANCE))
 
 
 def squared_errors(answers: Array, targets: Array) -> Array:

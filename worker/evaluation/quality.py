@@ -32,7 +32,7 @@ def answer_all(run: Callable[[Batch], list[Array]], examples: Examples, report: 
 
 def judge(answers: Array, reference: Array, examples: Examples) -> Quality:
     """`answers` of shape (examples, ...) by the metric of the examples' task, and against the upload's answers."""
-    metric = metric_of(examples)
+    metric = compare.metric_of(examples.labels)
     regression = metric == "mean_squared_error"
     scored = not regression and compare.has_class_scores(reference, examples.labels)
     return Quality(
@@ -53,7 +53,7 @@ def change_ci95(answers: Array, reference: Array, examples: Examples) -> Interva
     Accuracy: by the answers lost and gained; agreement: Wilson's; mean squared error: the normal interval of the
     mean of each example's difference.
     """
-    metric = metric_of(examples)
+    metric = compare.metric_of(examples.labels)
     now = _values(metric, answers, reference, examples)
     if metric == "agreement":
         low, high = wilson_ci95(float(now.sum()), now.size)
@@ -66,40 +66,17 @@ def change_ci95(answers: Array, reference: Array, examples: Examples) -> Interva
     return float(change.mean() - half), float(change.mean() + half)
 
 
-def metric_of(examples: Examples) -> Metric:
-    if examples.labels is None:
-        return "agreement"
-    return "mean_squared_error" if examples.labels.dtype.kind == "f" else "accuracy"
-
-
 def _values(metric: Metric, answers: Array, reference: Array, examples: Examples) -> Array:
     """What the metric's value is the mean of."""
-    labels = examples.labels
-    if labels is None:
-        return compare.agreeing(answers, reference)
-    try:
-        if metric == "accuracy":
-            return compare.correct(answers, reference, labels)
-        errors = compare.squared_errors(answers, labels)
-    except ValueError as error:
-        raise _labels_do_not_fit(answers, labels) from error
-    if not np.isfinite(errors).all():
+    values = compare.scores(metric, answers, reference, examples.labels)
+    if not np.isfinite(values).all():
         raise Problem(
             "The answers to some test examples are not finite numbers, so their error can't be measured. "
             "Check the scale of the test data.",
             code="answers_not_finite",
             title="The network's answers are not finite",
         )
-    return errors
-
-
-def _labels_do_not_fit(answers: Array, labels: Array) -> Problem:
-    return Problem(
-        f"For {len(labels)} test examples the network answers with shape {answers.shape} and `y_test` has shape "
-        f"{labels.shape}. Upload labels with one class index for each choice, or one target for each value.",
-        code="labels_do_not_fit",
-        title="The labels don't fit the network's answers",
-    )
+    return values
 
 
 def _finite(number: float) -> float | None:

@@ -8,11 +8,12 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from app.core.recipes.base import STAGES, Stage, StepBase
+from app.core.recipes.fine_tuning import FineTuning
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
 
 Step = Annotated[
-    MagnitudePruning | StaticQuantization | DynamicQuantization,
+    MagnitudePruning | FineTuning | StaticQuantization | DynamicQuantization,
     Field(discriminator="technique"),
 ]
 
@@ -24,6 +25,7 @@ __all__ = [
     "STAGES",
     "TECHNIQUES",
     "DynamicQuantization",
+    "FineTuning",
     "MagnitudePruning",
     "Stage",
     "StaticQuantization",
