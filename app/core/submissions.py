@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.core import datasets, models
 from app.core.database import Database
 from app.core.errors import Conflict, Invalid, ProblemBody
-from app.core.facts import ModelInspection
+from app.core.facts import ArrayFacts, ModelInspection
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import Job, new_row, present, queue_row
 from app.core.keys import Caller
@@ -43,7 +43,7 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
     if options.recipe.steps is not None:
         check_order(options.recipe.steps)
         check_outputs(options.recipe.steps, options.outputs)
-        check_data(options.recipe.steps, _task_of(dataset))
+        check_data(options.recipe.steps, _task_of(dataset), _arrays_of(dataset))
     if model.inspection is None:
         return
     facts = ModelInspection.model_validate(model.inspection).facts
@@ -60,6 +60,11 @@ def _task_of(dataset: DatasetRow | None) -> Any:
     if dataset.facts is not None:
         return dataset.facts["task"]
     return "classification" if {"y", "y_train"} & dataset.arrays.keys() else "unlabelled"
+
+
+def _arrays_of(dataset: DatasetRow | None) -> dict[str, ArrayFacts]:
+    arrays = {} if dataset is None else dataset.arrays
+    return {name: ArrayFacts.model_validate(array) for name, array in arrays.items()}
 
 
 def _refuse_rejected(*named: tuple[str, ModelRow | DatasetRow | None]) -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from app.core.recipes.training import Augmentation
+from app.core.recipes.training import Augmentation, is_image
 from worker.training.batches import Batch
 
 LARGEST_SHIFT = 8  # an eighth of the height and of the width
@@ -16,13 +16,8 @@ def augmented(batch: Batch, augmentation: Augmentation, generator: torch.Generat
     return Batch(tuple(_changed(one, augmentation, generator) for one in batch.inputs), batch.labels)
 
 
-def is_image(shape: tuple[int, ...]) -> bool:
-    """Of an input with its examples."""
-    return len(shape) == 4
-
-
 def _changed(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    if not is_image(tuple(images.shape)) or not images.is_floating_point():
+    if not is_image(images.shape) or not images.is_floating_point():
         return images
     if augmentation in ("flip", "standard"):
         images = flipped(images, generator)

@@ -4,11 +4,12 @@ A technique is one class here and one file in `worker/techniques`. The class car
 running, so that a recipe that can't work is refused before it is queued.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from app.core.facts import ModelFacts
+from app.core.facts import ArrayFacts, ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
@@ -36,6 +37,22 @@ class StepBase(Schema):
     def models(self) -> tuple[str, ...]:
         """Ids of the models that the step works with, beside the job's own: `run.network_of(id)` loads one."""
         return ()
+
+    def must_have_data(self) -> bool:
+        """With these parameters."""
+        return self.needs_data
+
+    def must_have_labels(self) -> bool:
+        """With these parameters."""
+        return self.needs_labels
+
+    def unfit_for(self, facts: ModelFacts) -> str | None:  # noqa: ARG002
+        """Why these parameters can't work on a model that the technique is available for, or None where they can."""
+        return None
+
+    def unfit_for_data(self, arrays: Mapping[str, ArrayFacts]) -> str | None:  # noqa: ARG002
+        """Why these parameters can't work on a data set of such arrays, or None where they can."""
+        return None
 
     @classmethod
     def unavailable_because(cls, facts: ModelFacts) -> str | None:

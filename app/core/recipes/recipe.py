@@ -1,11 +1,11 @@
 """A recipe as a caller writes it, and the checks that need no running."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field, model_validator
 
 from app.core.errors import Invalid
-from app.core.facts import ModelFacts, Task
+from app.core.facts import ArrayFacts, ModelFacts, Task
 from app.core.measurements import OutputFormat
 from app.core.recipes import STAGES, TECHNIQUES, Step
 from app.core.recipes.presets import PRESETS, PresetName
@@ -66,10 +66,10 @@ def check_outputs(steps: Sequence[Step], outputs: Sequence[OutputFormat]) -> Non
             )
 
 
-def check_data(steps: Sequence[Step], task: Task | None) -> None:
+def check_data(steps: Sequence[Step], task: Task | None, arrays: Mapping[str, ArrayFacts]) -> None:
     """`task` is the data set's, or None where there is no data set."""
     for position, step in enumerate(steps):
-        if step.needs_data and task is None:
+        if step.must_have_data() and task is None:
             raise Invalid(
                 f"{step.technique} learns from data, and the job names no data set. Upload one with "
                 "POST /v1/datasets and name it in `dataset`, or leave the step out.",
@@ -77,11 +77,19 @@ def check_data(steps: Sequence[Step], task: Task | None) -> None:
                 title="A step needs data",
                 step=position,
             )
-        if step.needs_labels and task == "unlabelled":
+        if step.must_have_labels() and task == "unlabelled":
             raise Invalid(
                 f"{step.technique} needs labels, and the data set has none. Add `y_train` and `y_test`.",
                 code="labels_required",
                 title="A step needs labels",
+                step=position,
+            )
+        reason = step.unfit_for_data(arrays) if task is not None else None
+        if reason is not None:
+            raise Invalid(
+                f"{step.technique} can't work on this data set: {reason}.",
+                code="data_does_not_fit",
+                title="A step doesn't fit the data set",
                 step=position,
             )
 
@@ -105,6 +113,14 @@ def check_facts(steps: Sequence[Step], facts: ModelFacts) -> None:
             raise Invalid(
                 f"{step.technique} is not available for this model: {reason}. The model's `facts.techniques` "
                 "lists those that are.",
+                code="technique_unavailable",
+                title="A technique doesn't fit the model",
+                step=position,
+            )
+        reason = step.unfit_for(facts)
+        if reason is not None:
+            raise Invalid(
+                f"{step.technique} can't work on this model with these parameters: {reason}.",
                 code="technique_unavailable",
                 title="A technique doesn't fit the model",
                 step=position,

@@ -1,9 +1,11 @@
 """How a step trains: the fields that every technique with a training loop has."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from app.core.facts import ArrayFacts
 from app.core.schemas import Schema
 
 Optimizer = Literal["adamw", "sgd", "adam"]
@@ -40,3 +42,17 @@ class TrainingOptions(Schema):
         if self.weight_decay is not None:
             return self.weight_decay
         return ADAMW_WEIGHT_DECAY if self.optimizer == "adamw" else 0.0
+
+    def unfit_for_data(self, arrays: Mapping[str, ArrayFacts]) -> str | None:
+        inputs = [array for name, array in arrays.items() if name.partition(".")[0] in ("x", "x_train")]
+        if self.augmentation == "none" or any(is_image(array.shape) for array in inputs):
+            return None
+        return (
+            f"`augmentation` is for images of shape (examples, channels, height, width), and its examples have "
+            f"{' and '.join(str(list(array.shape[1:])) for array in inputs)}; leave `augmentation` out"
+        )
+
+
+def is_image(shape: Sequence[int]) -> bool:
+    """Of an array of them."""
+    return len(shape) == 4
