@@ -19,6 +19,7 @@ from worker.training.divergence import Diverged
 from worker.training.freezing import to_training_mode, trained_only
 from worker.training.history import Ending, History
 from worker.training.learner import Learner
+from worker.training.multithreading import threads
 from worker.training.objectives import Objective
 from worker.training.split import split
 from worker.training.validation import Judges, most_examples
@@ -50,7 +51,7 @@ def train(
     before any epoch was better; afterwards that is a warning, and the end.
     """
     assert run.data is not None, "a recipe that trains is refused without data"
-    with torch.random.fork_rng(devices=[]), trained_only(module, layers):
+    with torch.random.fork_rng(devices=[]), threads(options.threads), trained_only(module, layers):
         torch.manual_seed(run.seed if seed is None else seed)
         parts = split(run.data.train, options.validation, most_examples(run))
         batches = Batches(parts.training, run.data.inputs, options.batch_size)

@@ -11,9 +11,10 @@ from app.core.recipes.base import STAGES, Stage, StepBase
 from app.core.recipes.fine_tuning import FineTuning
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
+from app.core.recipes.sparsity_training import SparsityTraining
 
 Step = Annotated[
-    MagnitudePruning | FineTuning | StaticQuantization | DynamicQuantization,
+    SparsityTraining | MagnitudePruning | FineTuning | StaticQuantization | DynamicQuantization,
     Field(discriminator="technique"),
 ]
 
@@ -27,6 +28,7 @@ __all__ = [
     "DynamicQuantization",
     "FineTuning",
     "MagnitudePruning",
+    "SparsityTraining",
     "Stage",
     "StaticQuantization",
     "Step",

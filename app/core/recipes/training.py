@@ -33,6 +33,7 @@ class TrainingOptions(Schema):
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of classes: how far a label counts as any class.")
     augmentation: Augmentation = Field("none", description="Changes training images at random; standard: both.")
     validation: float = Field(0.1, ge=0, le=0.5, description="Fraction of the training examples kept for validation.")
+    threads: int = Field(1, ge=1, le=64, description="Of the processor; several are worth it for large networks.")
     early_stop: bool = Field(True, description="Ends after `patience` epochs that validation finds no better.")
     patience: int = Field(3, ge=1, le=1000)
 
