@@ -12,6 +12,7 @@ import torch
 from torch import fx, nn
 
 from app.core.version import VERSION
+from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
 from worker.network import Network
 
@@ -41,7 +42,7 @@ def _export_float(network: Network, path: Path) -> None:
     outputs = _output_names(network)
     with _quiet():
         torch.onnx.export(
-            with_paths_as_names(network.module),
+            substituted(with_paths_as_names(network.module), sizes_are_fixed=_only_the_batch_is_free(network)),
             examples,
             path,
             dynamo=False,
@@ -74,6 +75,10 @@ def _free_dimensions(network: Network) -> dict[str, dict[int, str]]:
         spec.name: {axis: size for axis, size in enumerate(spec.shape) if isinstance(size, str)}
         for spec in network.inputs
     }
+
+
+def _only_the_batch_is_free(network: Network) -> bool:
+    return all(isinstance(size, int) for spec in network.inputs for size in spec.shape[1:])
 
 
 def with_paths_as_names(module: fx.GraphModule) -> fx.GraphModule:

@@ -268,3 +268,23 @@ class TestVerification:
         imported = rebuilt(archive_of(source, case, "script"), case, source).imported
         assert any("size(1) > 4 is True" in guard for guard in imported.guards)
         assert any("training mode only" in warning for warning in imported.warnings)
+
+
+class TestWhatIsDecided:
+    def test_a_setting_that_sizes_decide_is_fixed_and_noted(self) -> None:
+        case = case_named("encoder decoder")
+        source = case.build().eval()
+        result = rebuilt(archive_of(source, case, "script"), case, source)
+        mixing = [node for node in result.network.graph.nodes if "is_causal" in node.kwargs]
+        assert {node.kwargs["is_causal"] for node in mixing} == {True}
+        assert any("is True" in guard for guard in result.imported.guards)
+
+    def test_a_number_from_numbers_in_the_code_is_computed_once(self) -> None:
+        class Windows(nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                window = torch.min(torch.tensor([3, 5]).to(torch.int64))
+                return x.view(x.size(0), int(window), -1)
+
+        network = rebuilt_from(Windows(), vectors, "script").network
+        assert [node.op for node in network.graph.nodes if node.op == "get_attr" or node.target == "item"] == []
+        assert network(torch.ones(4, 6)).shape == (4, 3, 2)

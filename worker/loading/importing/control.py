@@ -2,27 +2,12 @@
 
 from typing import Any
 
-from torch import Tensor, fx
-
+from worker.loading.importing.guards import decide
 from worker.loading.importing.instruction import Instruction, computes, refuses, runs
 from worker.loading.importing.interpreter import Interpreter
-from worker.loading.importing.values import Traced, examples, is_from_data
+from worker.loading.importing.values import Traced, examples
 from worker.loading.unsupported import Unsupported
 
-SYMBOLS = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "truediv": "/",
-    "floordiv": "//",
-    "mod": "%",
-    "eq": "==",
-    "ne": "!=",
-    "lt": "<",
-    "le": "<=",
-    "gt": ">",
-    "ge": ">=",
-}
 MOST_ROUNDS = 2000
 BOOKKEEPING = frozenset({"num_batches_tracked", "running_mean", "running_var"})
 
@@ -32,7 +17,7 @@ def branch(interpreter: Interpreter, instruction: Instruction) -> Any:
     condition = instruction.inputs[0]
     taken, other = instruction.blocks if examples(condition) else reversed(instruction.blocks)
     if not _only_raises(other):
-        _decide(interpreter, instruction, condition)
+        decide(interpreter, instruction, condition)
     if _depends_on_training(instruction.node.inputsAt(0)) and _computes(other):
         interpreter.warnings.append(
             f"What {instruction.scope or 'the network'} does in training mode only is left out; "
@@ -47,50 +32,14 @@ def loop(interpreter: Interpreter, instruction: Instruction) -> Any:
     block = instruction.blocks[0]
     number = 0
     if isinstance(rounds, Traced):
-        _decide(interpreter, instruction, rounds)
+        decide(interpreter, instruction, rounds)
     while examples(condition) and number < examples(rounds):
-        _decide(interpreter, instruction, condition)
+        decide(interpreter, instruction, condition)
         if number == MOST_ROUNDS:
             raise Unsupported("prim::Loop", instruction.scope, f"the loop runs more than {MOST_ROUNDS} times.")
         condition, *carried = interpreter.run_block(block, [number, *carried])
         number += 1
     return instruction.answer(carried)
-
-
-def _decide(interpreter: Interpreter, instruction: Instruction, decision: Any) -> None:
-    """Notes what was decided by a size, refuses what was decided by data."""
-    if is_from_data(decision):
-        raise Unsupported(
-            instruction.kind,
-            instruction.scope,
-            "which way the network goes depends on the values of its input; move the decision out of the network, "
-            "or write it with torch.where.",
-        )
-    if isinstance(decision, Traced):
-        guard = f"{_text(decision.node)} is {decision.example}"
-        if guard not in interpreter.guards:
-            interpreter.guards.append(guard)
-
-
-def _text(value: Any) -> str:
-    """Such as `x.size(2) % 2`, for a node that computes with sizes."""
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_text(one) for one in value)}]"
-    if not isinstance(value, fx.Node):
-        return repr(value)
-    if isinstance(value.meta["val"], Tensor):
-        return value.name if value.op == "placeholder" else f"{value.meta.get('scope') or 'network'}:{value.name}"
-    return _call_text(value)
-
-
-def _call_text(node: fx.Node) -> str:
-    arguments = [_text(one) for one in node.args]
-    name = getattr(node.target, "__name__", str(node.target)).partition(".")[0]
-    if name in ("sym_size", "sym_numel"):
-        return f"{arguments[0]}.{name.removeprefix('sym_')}({', '.join(arguments[1:])})"
-    if name in SYMBOLS and len(arguments) == 2:
-        return f"{arguments[0]} {SYMBOLS[name]} {arguments[1]}"
-    return f"{name}({', '.join(arguments)})"
 
 
 def _only_raises(block: Any) -> bool:

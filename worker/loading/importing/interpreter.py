@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 
+from worker.loading.importing.constants import constant_answer
 from worker.loading.importing.instruction import Instruction, handlers
 from worker.loading.importing.lifetimes import last_reads
 from worker.loading.importing.operators import ADVICE, call_operator
@@ -110,6 +111,9 @@ class Interpreter:
 
     def write(self, function: Callable[..., Any], arguments: Sequence[Any], named: dict[str, Any], scope: str) -> Any:
         """Carries a call out on the examples and writes it into the graph."""
+        constant = constant_answer(function, arguments, named, self.stored)
+        if constant is not None:
+            return constant
         node = self.graph.call_function(function, tuple(self.written(list(arguments))), self.written(named))
         node.meta["scope"] = scope
         example = function(*examples(list(arguments)), **examples(named))

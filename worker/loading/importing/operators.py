@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from worker.loading.importing.guards import decide
 from worker.loading.importing.instruction import Instruction
-from worker.loading.importing.values import ELEMENT_TYPES, LAYOUTS, MEMORY_FORMATS, constant_number, examples, is_tensor
+from worker.loading.importing.values import (
+    ELEMENT_TYPES,
+    LAYOUTS,
+    MEMORY_FORMATS,
+    constant_number,
+    examples,
+    is_from_data,
+    is_tensor,
+)
 from worker.loading.unsupported import Unsupported
 
 if TYPE_CHECKING:
@@ -57,7 +66,9 @@ def _arguments(interpreter: "Interpreter", overload: torch._ops.OpOverload, inst
         codes = CODES.get(parameter.name)
         if codes is not None and isinstance(value, int):
             value = codes[value]
-        if parameter.name == "other":
+        if str(parameter.type) == "bool" and not is_from_data(value):
+            value = decide(interpreter, instruction, value)
+        elif parameter.name == "other":
             value = constant_number(value)
         elif str(parameter.type) == "Tensor" and not is_tensor(value):
             value = interpreter.as_tensor(value, instruction.scope)

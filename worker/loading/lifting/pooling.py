@@ -1,8 +1,9 @@
 """Pooling over windows and to a given size."""
 
+import operator
 from typing import Any
 
-from torch import nn
+from torch import fx, nn
 
 from worker.loading.lifting.call import Call, repeated
 from worker.loading.lifting.layer import Layer, lifts
@@ -14,6 +15,9 @@ ADAPTIVE = {
     "aten::adaptive_avg_pool1d": nn.AdaptiveAvgPool1d,
     "aten::adaptive_avg_pool2d": nn.AdaptiveAvgPool2d,
     "aten::adaptive_avg_pool3d": nn.AdaptiveAvgPool3d,
+    "aten::adaptive_max_pool1d": nn.AdaptiveMaxPool1d,
+    "aten::adaptive_max_pool2d": nn.AdaptiveMaxPool2d,
+    "aten::adaptive_max_pool3d": nn.AdaptiveMaxPool3d,
 }
 
 
@@ -43,6 +47,27 @@ def adaptive_average_pool(call: Call) -> Layer | None:
         return None
     size = tuple(call["output_size"])
     return Layer(ADAPTIVE[call.name](size if len(size) > 1 else size[0]), (call["self"],))
+
+
+@lifts("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
+def adaptive_max_pool(call: Call) -> Layer | None:
+    """Where nobody reads the positions of the largest numbers."""
+    if not call.are_constant("output_size") or not all(_reads_values(user) for user in call.node.users):
+        return None
+    size = tuple(call["output_size"])
+    return Layer(ADAPTIVE[call.name](size if len(size) > 1 else size[0]), (call["self"],), rewire=_answer_values_alone)
+
+
+def _reads_values(reader: fx.Node) -> bool:
+    return reader.target is operator.getitem and (reader.args[1:] == (0,) or not reader.users)
+
+
+def _answer_values_alone(graph: fx.Graph, layer: fx.Node) -> dict[fx.Node, fx.Node]:
+    readers = list(layer.users)
+    for reader in readers:
+        reader.replace_all_uses_with(layer)
+        graph.erase_node(reader)
+    return dict.fromkeys(readers, layer)
 
 
 def _window(call: Call, dimensions: int) -> dict[str, Any]:
