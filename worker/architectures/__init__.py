@@ -25,3 +25,12 @@ def build(architecture: Schema, material: Material) -> nn.Module:
     has no place or a place no weight.
     """
     raise NotImplementedError(f"no builder is registered for {type(architecture).__name__}")
+
+
+@singledispatch
+def untrained(architecture: Schema) -> nn.Module:
+    """The described network with random weights, drawn as its library draws them from torch's generator.
+
+    Raises Invalid `architecture_malformed` where it can't be built.
+    """
+    raise NotImplementedError(f"no builder is registered for {type(architecture).__name__}")

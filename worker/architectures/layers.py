@@ -13,8 +13,9 @@ import torch
 from torch import fx, nn
 
 from app.core.architectures import AnyLayer, Layer, LayersArchitecture, Parallel, Residual
-from worker.architectures import Material, build
+from worker.architectures import Material, build, untrained
 from worker.architectures.fit import check_fit, malformed, shapes_of, widened, with_counters
+from worker.training.initialization import initialize
 
 # A trace of the fused path would record one operator that no exporter and no technique knows.
 torch.backends.mha.set_fastpath_enabled(False)
@@ -36,6 +37,13 @@ def _(architecture: LayersArchitecture, material: Material) -> nn.Module:
         "Correct `architecture`: a layer's `name` is the part of the key before .weight.",
     )
     network.load_state_dict({name: widened(tensor) for name, tensor in weights.items()}, assign=True)
+    return network.requires_grad_(True).eval()
+
+
+@untrained.register
+def _(architecture: LayersArchitecture) -> nn.Module:
+    network = build_layers(architecture).to_empty(device="cpu")
+    initialize(network, None, torch.initial_seed())
     return network.requires_grad_(True).eval()
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from app.core.architectures import TransformersArchitecture
 from app.core.errors import Invalid
-from worker.architectures import Material, build
+from worker.architectures import Material, build, untrained
 from worker.architectures.by_name import ByName
 from worker.architectures.fit import check_fit, does_not_fit, malformed, shapes_of
 from worker.architectures.transformers_inputs import guesses
@@ -35,7 +35,19 @@ def _(architecture: TransformersArchitecture, material: Material) -> nn.Module:
     config = _config(dict(architecture.config))
     model_class = _model_class(config)
     _check_size(model_class, config, material)
-    model = _filled(model_class, config, material)
+    return _by_name(_filled(model_class, config, material))
+
+
+@untrained.register
+def _(architecture: TransformersArchitecture) -> nn.Module:
+    _quietly_imported()
+    config = _config(dict(architecture.config))
+    model_class = _model_class(config)
+    _skeleton(model_class, config)  # refuses what can't be built before anything is allocated
+    return _by_name(model_class._from_config(config, attn_implementation="eager", dtype=torch.float32))
+
+
+def _by_name(model: "PreTrainedModel") -> ByName:
     names = [name for name in inspect.signature(model.forward).parameters if name != model.main_input_name]
     argument_names = (model.main_input_name, *names)
     return ByName(model, argument_names, list(guesses(model, argument_names))).eval()

@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from app.core.architectures import ZooArchitecture
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
-from worker.architectures import Material, build
+from worker.architectures import Material, build, untrained
 from worker.architectures.by_name import ByName
 from worker.architectures.fit import check_fit, malformed, shapes_of, widened, with_counters
 
@@ -36,6 +36,15 @@ def _(architecture: ZooArchitecture, material: Material) -> nn.Module:
     )
     network = _made(architecture, make)
     network.load_state_dict({name: widened(tensor) for name, tensor in weights.items()}, assign=True)
+    return _by_name(network)
+
+
+@untrained.register
+def _(architecture: ZooArchitecture) -> nn.Module:
+    return _by_name(_made(architecture, _MAKERS[architecture.source](architecture)))
+
+
+def _by_name(network: nn.Module) -> nn.Module:
     return ByName(network.requires_grad_(True), ["x"], list(_guesses(network))).eval()
 
 

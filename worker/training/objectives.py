@@ -28,7 +28,7 @@ def supervised(run: Run, label_smoothing: float = 0.0) -> Objective:
     """Cross-entropy for classes, mean squared error for floats, of the first output. Further outputs, which no label
     speaks of, are held to the upload's."""
     upload, probabilities = run.upload.module, answers_are_probabilities(run)
-    several = len(_answers(upload, _first_examples(run))) > 1
+    several = len(_answers(upload, first_examples(run))) > 1
 
     def objective(module: nn.Module, batch: Batch) -> Tensor:
         assert batch.labels is not None
@@ -95,12 +95,12 @@ def class_logits(answers: Tensor, axis: int, *, probabilities: bool) -> Tensor:
 
 def answers_are_probabilities(run: Run) -> bool:
     """By the upload's first output for some training examples."""
-    batch = _first_examples(run)
+    batch = first_examples(run)
     labels = None if batch.labels is None else batch.labels.numpy()
     return are_probabilities(_answers(run.upload.module, batch)[0].numpy(), labels)
 
 
-def _first_examples(run: Run) -> Batch:
+def first_examples(run: Run) -> Batch:
     assert run.data is not None
     count = min(EXAMPLES_LOOKED_AT, len(run.data.train))
     return next(Batches(run.data.train.at(np.arange(count)), run.data.inputs, count).in_order())

@@ -8,13 +8,14 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from app.core.recipes.base import STAGES, Stage, StepBase
+from app.core.recipes.distillation import Distillation
 from app.core.recipes.fine_tuning import FineTuning
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
 from app.core.recipes.sparsity_training import SparsityTraining
 
 Step = Annotated[
-    SparsityTraining | MagnitudePruning | FineTuning | StaticQuantization | DynamicQuantization,
+    SparsityTraining | MagnitudePruning | FineTuning | Distillation | StaticQuantization | DynamicQuantization,
     Field(discriminator="technique"),
 ]
 
@@ -25,6 +26,7 @@ TECHNIQUES: dict[str, type[StepBase]] = {
 __all__ = [
     "STAGES",
     "TECHNIQUES",
+    "Distillation",
     "DynamicQuantization",
     "FineTuning",
     "MagnitudePruning",
