@@ -1,11 +1,12 @@
 """Tensors to run a network on: random ones from its input specification, or examples of a data set."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from app.core.inputs import InputSpec
+from app.core.inputs import Input, InputSpec, NumberInput
 
 FREE_SIZE = 16
 
@@ -44,6 +45,24 @@ def _random_tensor(spec: InputSpec, shape: tuple[int, ...], generator: torch.Gen
 
 def _largest(dtype: torch.dtype) -> int:
     return {torch.bool: 2, torch.uint8: 256, torch.int8: 128}.get(dtype, 2)
+
+
+def with_numbers(inputs: Sequence[Input], tensors: Sequence[Tensor]) -> tuple[Tensor | float, ...]:
+    """All that a forward takes, in order: the plain numbers put among the tensors."""
+    given = iter(tensors)
+    return tuple(spec.value if isinstance(spec, NumberInput) else next(given) for spec in inputs)
+
+
+class WithNumbers(nn.Module):
+    """Takes the tensors alone, and answers as `module` does to them and the plain numbers."""
+
+    def __init__(self, module: nn.Module, inputs: Sequence[Input]) -> None:
+        super().__init__()
+        self._whole, self._inputs = [module], inputs
+        self._modules = dict(module.named_children())  # under the names that they have there
+
+    def forward(self, *tensors: Tensor) -> Any:
+        return self._whole[0](*with_numbers(self._inputs, tensors))
 
 
 def as_inputs(inputs: Sequence[InputSpec], arrays: Mapping[str, Tensor]) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ from app.core.facts import Task as DataTask
 from app.core.layouts import layout_of
 from app.core.recipes import TECHNIQUES
 from app.core.tasks import InspectDataset, InspectModel
+from worker.archives.module import StoredLayer
 from worker.arrays import Array
 from worker.counting import count
 from worker.data import Dataset, Examples, open_dataset
+from worker.exporting import KEEPING_ITS_FORWARD
 from worker.loading import NotEditable, Opened, open_model
 from worker.network import Network, layers_of
 
@@ -56,14 +59,28 @@ def facts_of(network: Network) -> ModelFacts:
     layers = tuple(
         LayerFacts(
             name=name,
-            type=type(layer).__name__,
+            type=_type(layer),
             parameters=_parameters(layer),
-            macs=counts.layer_macs.get(name, 0),
+            macs=None if isinstance(layer, StoredLayer) else counts.layer_macs.get(name, 0),
             output_shape=counts.output_shapes.get(name),
         )
         for name, layer in layers_of(network.module).items()
     )
-    return ModelFacts(parameters=network.parameters, macs=counts.macs, layers=layers, editable="whole")
+    facts = ModelFacts(parameters=network.parameters, macs=counts.macs, layers=layers, editable="whole")
+    return facts.model_copy(update=_limits(network)) if network.keeps_its_forward else facts
+
+
+def _limits(network: Network) -> dict[str, Any]:
+    return {
+        "editable": "partly" if network.parts else "no",
+        "parts": network.looked_at,
+        "blocked_by": network.blocked_by,
+        "outputs": KEEPING_ITS_FORWARD,
+    }
+
+
+def _type(layer: nn.Module) -> str:
+    return layer.original_name if isinstance(layer, StoredLayer) else type(layer).__name__
 
 
 def _facts_of_uneditable(module: nn.Module, blockers: tuple[Blocker, ...]) -> ModelFacts:
@@ -79,7 +96,7 @@ def _facts_of_uneditable(module: nn.Module, blockers: tuple[Blocker, ...]) -> Mo
         if name and _parameters(layer)
     )
     total = sum(parameter.numel() for parameter in module.parameters())
-    return ModelFacts(parameters=total, macs=None, layers=layers, editable="no", blocked_by=blockers)
+    return ModelFacts(parameters=total, macs=None, layers=layers, editable="no", blocked_by=blockers, outputs=())
 
 
 def _parameters(layer: nn.Module) -> int:

@@ -1,17 +1,23 @@
 """The editable network: what every upload becomes, every technique changes and every exporter writes."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from app.core.errors import Invalid
-from app.core.inputs import InputSpec
+from app.core.facts import Blocker, PartFacts
+from app.core.inputs import Inputs, InputSpec
 from app.core.measurements import OutputFormat
 from app.core.recipes import Step
+from worker.archives.module import ArchiveModule
+from worker.archives.part import Part
+from worker.inputs import random_inputs
 
 FileChange = Callable[[Path, Path], None]
 
@@ -20,6 +26,14 @@ FileChange = Callable[[Path, Path], None]
 class Network:
     """`module` takes the inputs in order and answers with a tensor or a flat tuple of tensors; its parameters can be
     trained and bear the upload's names.
+
+    `arguments` are all that the upload takes, where plain numbers go with `inputs`.
+
+    Where the upload keeps its own forward, because that can't be rebuilt, `module` is an `ArchiveModule`: it runs, has
+    layers and parameters and can be trained, but has no graph. What works on graphs goes through `parts`, which a
+    rebuilt network has one of.
+
+    `blocked_by` says what stands in the way of rebuilding it, `looked_at` which of its submodules were.
 
     `widened` says that the upload's half precision became float32, so that the upload itself takes other inputs.
     `warnings` tell its owner what the rebuilt network no longer does.
@@ -33,6 +47,9 @@ class Network:
     steps: tuple[Step, ...] = ()
     widened: bool = False
     warnings: tuple[str, ...] = ()
+    arguments: Inputs = ()
+    blocked_by: tuple[Blocker, ...] = ()
+    looked_at: tuple[PartFacts, ...] = ()
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
 
     def changed_after_export(self, output_format: OutputFormat, change: FileChange) -> "Network":
@@ -41,6 +58,24 @@ class Network:
 
     def quantized_in(self, output_format: OutputFormat) -> bool:
         return bool(self.after_export.get(output_format))
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The graphs that can be edited, each with examples of what it takes."""
+        if isinstance(self.module, ArchiveModule):
+            return self.module.parts
+        return (Part("", self.module, {batch: random_inputs(self.inputs, batch, seed=batch) for batch in (1, 2, 5)}),)
+
+    def with_part(self, path: str, module: fx.GraphModule) -> "Network":
+        if not isinstance(self.module, ArchiveModule):
+            return replace(self, module=module)
+        whole = deepcopy(self.module)
+        whole.put_part(path, module)
+        return replace(self, module=cast(fx.GraphModule, whole))
+
+    @property
+    def keeps_its_forward(self) -> bool:
+        return isinstance(self.module, ArchiveModule)
 
     def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs in inference, flattened."""

@@ -23,10 +23,10 @@ from app.api.multipart import Form, FormShape, received_form
 from app.api.strict_json import read_as, read_json_body
 from app.core import datasets, models
 from app.core.errors import FieldError, Invalid
+from app.core.facts import EVERY_FORMAT
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import Job
 from app.core.keys import Caller
-from app.core.recipes.base import EVERY_FORMAT
 from app.core.submissions import Idempotency, submit_request, submit_upload
 
 _REQUEST = TypeAdapter(JobRequest)

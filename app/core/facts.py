@@ -1,15 +1,17 @@
 """What inspection finds out about a model or a data set."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
-from app.core.inputs import InputsFrom, InputSpec
+from app.core.inputs import Inputs, InputsFrom
+from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
 ModelFormat = Literal["torchscript", "state_dict", "safetensors", "exported_program"]
 DatasetFormat = Literal["npz", "safetensors", "images"]
 Editable = Literal["whole", "partly", "no"]
+EVERY_FORMAT: tuple[OutputFormat, ...] = get_args(OutputFormat)
 Task = Literal["classification", "regression", "unlabelled"]
 
 
@@ -27,6 +29,14 @@ class Blocker(Schema):
     advice: str
 
 
+class PartFacts(Schema):
+    """A submodule of an archive that can't be edited as a whole; `reason` says why this one can't either."""
+
+    name: str
+    editable: bool
+    reason: str | None = None
+
+
 class TechniqueFacts(Schema):
     technique: str
     available: bool
@@ -40,7 +50,9 @@ class ModelFacts(Schema):
     macs: int | None
     layers: tuple[LayerFacts, ...]
     editable: Editable
+    parts: tuple[PartFacts, ...] = Field((), description="Submodules, where the whole can't be edited.")
     blocked_by: tuple[Blocker, ...] = ()
+    outputs: tuple[OutputFormat, ...] = Field(EVERY_FORMAT, description="Formats that it can be written in.")
     techniques: tuple[TechniqueFacts, ...] = ()
 
     def layer_types(self) -> frozenset[str]:
@@ -52,7 +64,7 @@ class ModelInspection(Schema):
 
     facts: ModelFacts
     layout: str | None = None
-    inputs: tuple[InputSpec, ...]
+    inputs: Inputs
     inputs_from: InputsFrom
 
 

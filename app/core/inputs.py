@@ -1,8 +1,9 @@
-"""What a network takes: names, shapes, kinds and ranges of its inputs."""
+"""What a network takes: names, shapes, kinds and ranges of its inputs, and the numbers that go with them."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, StrictBool, StrictFloat, StrictInt, Tag, TypeAdapter, model_validator
 
 from app.core.schemas import Schema
 
@@ -35,5 +36,26 @@ class InputSpec(Schema):
         return self
 
 
-Inputs = Annotated[tuple[InputSpec, ...], Field(min_length=1, max_length=32)]
-INPUTS: TypeAdapter[tuple[InputSpec, ...]] = TypeAdapter(Inputs)
+class NumberInput(Schema):
+    """An argument of forward that is a plain number, and is always the same one: such as a sampling rate."""
+
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,63}$", examples=["sampling_rate"])
+    value: StrictBool | StrictInt | StrictFloat = Field(examples=[16000])
+
+
+def _kind(given: Any) -> str:
+    is_number = "value" in given if isinstance(given, dict) else isinstance(given, NumberInput)
+    return "number" if is_number else "tensor"
+
+
+Input = Annotated[
+    Annotated[InputSpec, Tag("tensor")] | Annotated[NumberInput, Tag("number")],
+    Discriminator(_kind),
+]
+Inputs = tuple[Input, ...]
+INPUTS: TypeAdapter[Inputs] = TypeAdapter(Annotated[Inputs, Field(min_length=1, max_length=32)])
+
+
+def tensor_inputs(inputs: Iterable[Input]) -> tuple[InputSpec, ...]:
+    """Without the plain numbers: what data sets and most written files know of."""
+    return tuple(spec for spec in inputs if isinstance(spec, InputSpec))

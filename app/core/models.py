@@ -13,7 +13,7 @@ from app.core.database import Database
 from app.core.errors import Conflict, ProblemBody
 from app.core.facts import ArrayFacts, ModelFacts, ModelFormat
 from app.core.ids import new_id
-from app.core.inputs import InputsFrom, InputSpec
+from app.core.inputs import Inputs, InputsFrom
 from app.core.keys import Caller
 from app.core.layouts import layout_of
 from app.core.networks import WEIGHTS_ONLY, ArchitectureFrom, NetworkOfUpload, given_network, recognized_network
@@ -37,7 +37,7 @@ class Model(Schema):
     sha256: str
     architecture: Architecture | None
     architecture_from: ArchitectureFrom | None
-    inputs: tuple[InputSpec, ...] | None
+    inputs: Inputs | None
     inputs_from: InputsFrom | None
     facts: ModelFacts | None
     problem: ProblemBody | None
@@ -49,7 +49,7 @@ class ModelUpload(Schema):
 
     name: str
     architecture: Architecture | None = None
-    inputs: tuple[InputSpec, ...] | None = None
+    inputs: Inputs | None = None
 
 
 class KeptModel(Schema):

@@ -49,7 +49,7 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
     facts = ModelInspection.model_validate(model.inspection).facts
     steps = options.recipe.resolved(facts, options.outputs, has_data=dataset is not None)
     check_outputs(steps, options.outputs)
-    check_editable(facts)
+    check_editable(facts, options.outputs)
     check_facts(steps, facts)
 
 

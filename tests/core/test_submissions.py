@@ -20,7 +20,7 @@ def stocked(database: Database) -> Database:
     with database.writing() as session:
         session.add_all([model_row(), dataset_row(), dataset_row("dataset_2", "unlabelled")])
         session.add_all([model_row("model_new", "inspecting"), model_row("model_bad", "rejected")])
-        session.add(model_row("model_fixed", facts=FACTS.model_copy(update={"editable": "no"})))
+        session.add(model_row("model_fixed", facts=FACTS.model_copy(update={"editable": "no", "outputs": ()})))
         embedding = FACTS.layers[0].model_copy(update={"type": "Embedding"})
         session.add(model_row("model_table", facts=FACTS.model_copy(update={"layers": (embedding,)})))
     return database

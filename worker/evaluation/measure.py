@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.core.inputs import InputSpec
+from app.core.inputs import InputSpec, tensor_inputs
 from app.core.tasks import FileMeasurement, Measure, Progress, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.answers import Array
@@ -26,8 +26,8 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
     """
     file = task.file
     report(Progress(fraction=0, message=f"Loading {file.name} afresh"))
-    inputs = task.model.inputs
-    assert inputs is not None
+    assert task.model.inputs is not None
+    inputs = tensor_inputs(task.model.inputs)
     runtime, peak_memory_mb = _load_and_run_once(task, folder, inputs)
     verified = verification.verify(file, runtime, folder, inputs)
     examples = examples_for(inputs, task.dataset, folder, task.seed)
@@ -55,7 +55,8 @@ def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec])
     """
     one_example = random_inputs(inputs, 1, task.seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    runtime = verification.load(task.file, folder, inputs)
+    assert task.model.inputs is not None
+    runtime = verification.load(task.file, folder, task.model.inputs)
     verification.run(task.file, runtime, one_example)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return runtime, (after - before) * 1024 / 1e6

@@ -9,9 +9,11 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from app.core.inputs import InputSpec
+from app.core.inputs import Input, tensor_inputs
 from app.core.tasks import WrittenFile
+from worker.archives.state import ArchiveState
 from worker.exporting.load_network import load_network
+from worker.inputs import WithNumbers
 from worker.network import tensors_in
 
 Array = np.ndarray[Any, Any]
@@ -28,13 +30,13 @@ class Runtime(Protocol):
 
 
 class OnnxRuntime:
-    def __init__(self, path: Path, inputs: Sequence[InputSpec], threads: int) -> None:
+    def __init__(self, path: Path, inputs: Sequence[Input], threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._names = [spec.name for spec in inputs]
+        self._names = [spec.name for spec in tensor_inputs(inputs)]
 
     def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
         # An input that the network never reads may be gone from the file, and the session refuses to be fed it.
@@ -68,7 +70,24 @@ class TorchRuntime:
         return [(each.float() if each.dtype is torch.bfloat16 else each).numpy() for each in answers]
 
 
-def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], threads: int = 1) -> Runtime:
+class ArchiveRuntime(TorchRuntime):
+    """An archive may change itself when it runs: every answer, but none that is timed, is from its first state.
+
+    One that keeps its own forward takes plain numbers among its tensors; a rebuilt one has them in its graph.
+    """
+
+    def __init__(self, archive: torch.jit.ScriptModule, inputs: Sequence[Input], threads: int) -> None:
+        taken = len(archive.forward.schema.arguments) - 1  # type: ignore[attr-defined]
+        takes_numbers = len(tensor_inputs(inputs)) < len(inputs) <= taken
+        super().__init__(WithNumbers(archive, inputs) if takes_numbers else archive, threads)
+        self._state = ArchiveState(archive)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+        self._state.restore()
+        return super().__call__(inputs)
+
+
+def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[Input], threads: int = 1) -> Runtime:
     """Raises whatever the runtime raises: what that means depends on whose file it is."""
     path = folder / file.path
     if file.format == "onnx":
@@ -79,4 +98,4 @@ def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], t
     if file.format == "exported_program":
         return TorchRuntime(torch.export.load(path).module(), threads)
     archive: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-    return TorchRuntime(archive.eval(), threads)
+    return ArchiveRuntime(archive.eval(), inputs, threads)

@@ -17,7 +17,7 @@ from time import perf_counter_ns
 
 import torch
 
-from app.core.inputs import InputSpec
+from app.core.inputs import InputSpec, tensor_inputs
 from app.core.intervals import percentile_95
 from app.core.measurements import Latency
 from app.core.tasks import Progress, Time, Timings, WrittenFile
@@ -60,11 +60,11 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
     Without `measure.repeats` the number of rounds follows from a budget of about six seconds, but is 30 at least
     and 500 at most.
     """
-    inputs = task.model.inputs
-    assert inputs is not None
+    assert task.model.inputs is not None
+    inputs = tensor_inputs(task.model.inputs)
     threads, sizes = task.measure.threads, task.measure.batch_sizes
     files = {file.path: file for file in task.files}
-    runtimes = {path: verification.load(file, folder, inputs, threads) for path, file in files.items()}
+    runtimes = {path: verification.load(file, folder, task.model.inputs, threads) for path, file in files.items()}
     latencies: dict[str, list[Latency]] = {path: [] for path in files}
     for position, size in enumerate(sizes):
         report(Progress(fraction=position / len(sizes), message=f"Timing {len(runtimes)} files, batch size {size}"))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from app.core.errors import Problem
-from app.core.inputs import InputSpec
+from app.core.inputs import Input, InputSpec
 from app.core.measurements import Verification
 from app.core.tasks import WrittenFile
 from worker.evaluation.runtimes import Array, Runtime, load_runtime
@@ -16,7 +16,7 @@ from worker.evaluation.runtimes import Array, Runtime, load_runtime
 LOSSLESS_TOLERANCE = 1e-4
 
 
-def load(file: WrittenFile, folder: Path, inputs: Sequence[InputSpec], threads: int = 1) -> Runtime:
+def load(file: WrittenFile, folder: Path, inputs: Sequence[Input], threads: int = 1) -> Runtime:
     try:
         return load_runtime(file, folder, inputs, threads)
     except Problem:

@@ -27,6 +27,10 @@ SUFFIXES: dict[OutputFormat, str] = {
 }
 
 
+# What keeps an archive's own forward is that archive with other tensors in it.
+KEEPING_ITS_FORWARD: tuple[OutputFormat, ...] = ("torchscript",)
+
+
 def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[Path, ...]:
     """Writes `path` and returns the files that belong beside it."""
     try:

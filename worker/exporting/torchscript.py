@@ -6,11 +6,16 @@ from pathlib import Path
 import torch
 
 from app.core.errors import Problem
+from worker.archives.module import ArchiveModule
 from worker.inputs import random_inputs
 from worker.network import Network, tensors_in
 
 
 def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
+    if isinstance(network.module, ArchiveModule):
+        network.module.write_back()
+        network.module.kept.save(path)
+        return ()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # constants: see below
         traced = torch.jit.trace(network.module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]

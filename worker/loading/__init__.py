@@ -1,24 +1,28 @@
 """A file -> an editable network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import fx, nn
 
 from app.core.errors import Invalid
-from app.core.inputs import InputsFrom, InputSpec
+from app.core.inputs import Inputs, InputsFrom, tensor_inputs
 from app.core.tasks import ModelFile
 from worker.data import Dataset
 from worker.loading.exported_programs import ProgramNetwork, lift_program, load_program
 from worker.loading.inputs import recorded_inputs, resolve_inputs
 from worker.loading.lifted import Lifted, NotEditable
+from worker.loading.own_forward import network_with_own_forward
 from worker.loading.state_dicts import load_state_dict
 from worker.loading.torchscript import lift_archive, load_archive
 from worker.loading.tracing import lift_by_tracing
 from worker.network import Network
 
 __all__ = ["NotEditable", "Opened", "load_network", "open_model"]
+
+Module = TypeVar("Module", bound=nn.Module)
 
 INPUTS_GUESSED = (
     "The model's inputs were guessed from its first layer or its config. If they are wrong, so are its MACs and "
@@ -32,29 +36,43 @@ class Opened:
     """A model that was loaded and seen to run: an archive, an exported program, the network of a state dict, or a
     library's own network.
 
-    `doubtful` says that nothing but a guess tells its inputs.
+    `doubtful` says that nothing but a guess tells its inputs, `file` where it was read from.
     """
 
     module: nn.Module
-    inputs: tuple[InputSpec, ...]
+    inputs: Inputs
     inputs_from: InputsFrom
     widened: bool
     doubtful: bool
+    file: Path | None = None
 
     def editable(self) -> Network:
-        """Raises NotEditable."""
+        """An archive that can't be rebuilt keeps its own forward. Raises NotEditable."""
         if isinstance(self.module, fx.GraphModule):
-            return Network(self.module, self.inputs, warnings=self.warnings)
-        lifted = self._lifted()
-        warnings = (*self.warnings, *lifted.warnings)
-        return Network(lifted.module, self.inputs, widened=self.widened, warnings=warnings)
+            return Network(self.module, tensor_inputs(self.inputs), warnings=self.warnings)
+        try:
+            lifted = self._lifted()
+        except NotEditable as reason:
+            return self._known(self._with_own_forward(reason))
+        return self._known(Network(lifted.module, tensor_inputs(self.inputs), warnings=lifted.warnings))
+
+    def _with_own_forward(self, reason: NotEditable) -> Network:
+        """Of the archive as it is in the file: torch's converter has rewritten the one that it was tried on."""
+        if self.file is None or not isinstance(self.module, torch.jit.ScriptModule):
+            raise reason
+        archive, _ = _widened(load_archive(self.file))
+        return network_with_own_forward(archive, self.inputs, reason)
+
+    def _known(self, network: Network) -> Network:
+        warnings = (*self.warnings, *network.warnings)
+        return replace(network, arguments=self.inputs, widened=self.widened, warnings=warnings)
 
     def _lifted(self) -> Lifted:
         if isinstance(self.module, torch.jit.ScriptModule):
             return lift_archive(self.module, self.inputs)
         if isinstance(self.module, ProgramNetwork):
-            return lift_program(self.module, self.inputs)
-        return lift_by_tracing(self.module, self.inputs)
+            return lift_program(self.module, tensor_inputs(self.inputs))
+        return lift_by_tracing(self.module, tensor_inputs(self.inputs))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -67,7 +85,7 @@ def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opene
     recorded = recorded_inputs(folder / model.path, module) if model.format == "torchscript" else None
     inputs, inputs_from = resolve_inputs(model, module, dataset, recorded)
     doubtful = inputs_from == "guessed" and inputs != recorded
-    return Opened(module, inputs, inputs_from, widened, doubtful)
+    return Opened(module, inputs, inputs_from, widened, doubtful, folder / model.path)
 
 
 def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Network:
@@ -93,6 +111,6 @@ def _read(model: ModelFile, folder: Path) -> tuple[nn.Module, bool]:
     return _widened(load_program(path))
 
 
-def _widened(module: nn.Module) -> tuple[nn.Module, bool]:
+def _widened(module: Module) -> tuple[Module, bool]:
     is_half = any(tensor.dtype in (torch.float16, torch.bfloat16) for tensor in module.state_dict().values())
     return (module.float() if is_half else module), is_half

@@ -10,21 +10,21 @@ from torch import Tensor, nn
 
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts
-from app.core.inputs import InputDtype, InputsFrom, InputSpec
+from app.core.inputs import InputDtype, Inputs, InputsFrom, InputSpec, NumberInput, tensor_inputs
 from app.core.tasks import ModelFile
 from app.core.uploads.traced_inputs import read_traced_inputs
 from worker.architectures.by_name import ByName
+from worker.archives.state import state_kept
 from worker.arrays import Array
 from worker.data import ONLY_INPUT, Dataset
-from worker.inputs import random_inputs
+from worker.inputs import random_inputs, with_numbers
 from worker.loading.exported_programs import ProgramNetwork
+from worker.loading.numbers import arguments_of, is_number, with_guessed_numbers
 from worker.network import tensors_in
 
 IMAGE_SIZES = (224, 32, 28, 64, 96, 128, 48, 160, 192, 256, 299, 384)
 SEQUENCE_SIZES = (16, 32, 128, 1024, 16000)
 _INTEGER_KINDS = "iu"
-
-Inputs = tuple[InputSpec, ...]
 
 
 def resolve_inputs(
@@ -42,9 +42,11 @@ def resolve_inputs(
         return module.inputs, "given"
     names = _argument_names(module)
     if dataset is not None:
-        return _first_that_runs(module, _from_dataset(dataset, names, module)), "dataset"
+        found = _from_dataset(dataset, names, module)
+        return _first_that_runs(module, with_guessed_numbers(module, found)), "dataset"
     first = (recorded,) if recorded else ()
-    return _first_that_runs(module, chain(first, _guesses(module, names))), "guessed"
+    guesses = with_guessed_numbers(module, chain(first, _guesses(module, names)))
+    return _first_that_runs(module, guesses), "guessed"
 
 
 def recorded_inputs(path: Path, module: nn.Module) -> Inputs | None:
@@ -78,7 +80,10 @@ def _first_that_runs(module: nn.Module, candidates: Iterator[Inputs]) -> Inputs:
 
 def check_forward(module: nn.Module, inputs: Inputs) -> None:
     """Runs the network on random inputs with batches of two and three."""
-    if not all(isinstance(spec.shape[0], str) for spec in inputs):
+    tensors = tensor_inputs(inputs)
+    if not tensors:
+        raise _forward_failed("It is given plain numbers only, and no tensor.")
+    if not all(isinstance(spec.shape[0], str) for spec in tensors):
         raise _forward_failed('The first dimension of every input is the batch: write it as "batch".')
     if isinstance(module, ByName):
         module.take([spec.name for spec in inputs])
@@ -87,15 +92,15 @@ def check_forward(module: nn.Module, inputs: Inputs) -> None:
 
 
 def _run(module: nn.Module, inputs: Inputs, batch_size: int, free_size: int) -> tuple[Tensor, ...]:
-    examples = random_inputs(inputs, batch_size, seed=0, free_size=free_size)
+    tensors = tensor_inputs(inputs)
+    examples = random_inputs(tensors, batch_size, seed=0, free_size=free_size)
     try:
-        with torch.inference_mode():
-            outputs = module(*examples)
+        with torch.inference_mode(), state_kept(module):
+            outputs = module(*with_numbers(inputs, examples))
     except Exception as error:
-        shapes = ", ".join(
-            f"{spec.name} {list(e.shape)} {spec.dtype}" for spec, e in zip(inputs, examples, strict=True)
-        )
-        raise _forward_failed(f"The network fails on {shapes}.") from error
+        shapes = [f"{spec.name} {list(e.shape)} {spec.dtype}" for spec, e in zip(tensors, examples, strict=True)]
+        numbers = [f"{spec.name} {spec.value}" for spec in inputs if isinstance(spec, NumberInput)]
+        raise _forward_failed(f"The network fails on {', '.join(shapes + numbers)}.") from error
     return tensors_in(outputs)
 
 
@@ -124,11 +129,11 @@ def _forward_failed(what: str) -> Invalid:
 
 
 def _argument_names(module: nn.Module) -> tuple[str, ...]:
+    """Of tensors."""
     if isinstance(module, ByName):
         return module.argument_names
     if isinstance(module, torch.jit.ScriptModule):
-        arguments = module.forward.schema.arguments[1:]  # type: ignore[attr-defined]
-        return tuple(argument.name for argument in arguments)
+        return tuple(argument.name for argument in arguments_of(module) if not is_number(argument))
     return ("x",)
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from torch import Tensor, fx, nn
 
 from app.core.facts import Blocker
-from app.core.inputs import InputSpec
-from worker.inputs import random_inputs
+from app.core.inputs import Inputs, tensor_inputs
+from worker.inputs import WithNumbers, random_inputs
 from worker.loading import verification
 from worker.loading.lifting import lift
 from worker.loading.unsupported import Unsupported
 from worker.network import with_flat_outputs
 
-_FREE_SIZES = {1: 16, 2: 16, 5: 11}  # batch size -> size of the other free dimensions
+FREE_SIZES = {1: 16, 2: 16, 5: 11}  # batch size -> size of the other free dimensions
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,13 @@ def lifted_module(graph_module: fx.GraphModule) -> fx.GraphModule:
     return module
 
 
-def verify(module: nn.Module, original: nn.Module, inputs: tuple[InputSpec, ...]) -> None:
+def verify(module: nn.Module, original: nn.Module, inputs: Inputs) -> None:
     """Compares both at three batch sizes. A batch of one is the most used one, and the one that a condition on sizes is
     most likely to treat apart. Raises `Differs`."""
 
     def make_inputs(batch_size: int) -> tuple[Tensor, ...]:
-        return random_inputs(inputs, batch_size, seed=batch_size, free_size=_FREE_SIZES[batch_size])
+        return random_inputs(tensors, batch_size, seed=batch_size, free_size=FREE_SIZES[batch_size])
 
-    verification.verify(module, original, make_inputs, tuple(_FREE_SIZES))
+    tensors = tensor_inputs(inputs)
+    whole = original if len(tensors) == len(inputs) else WithNumbers(original, inputs)
+    verification.verify(module, whole, make_inputs, tuple(FREE_SIZES))

@@ -3,13 +3,13 @@
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from app.core.errors import Invalid
-from app.core.inputs import InputSpec
-from worker.inputs import random_inputs
+from app.core.inputs import Inputs, tensor_inputs
+from worker.inputs import random_inputs, with_numbers
 from worker.loading.importing import import_torchscript
 from worker.loading.importing.converter import convert
 from worker.loading.lifted import Lifted, NotEditable, lifted_module, verify
@@ -38,9 +38,9 @@ def load_archive(path: Path) -> torch.jit.ScriptModule:
     return archive.eval()
 
 
-def lift_archive(archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...]) -> Lifted:
+def lift_archive(archive: torch.jit.ScriptModule, inputs: Inputs) -> Lifted:
     """Raises NotEditable where the graph holds what can't be edited, Invalid where the result differs."""
-    examples = random_inputs(inputs, 2, seed=0)
+    examples = with_numbers(inputs, random_inputs(tensor_inputs(inputs), 2, seed=0))
     try:
         lifted = _imported(archive, examples)
     except Unsupported as problem:
@@ -52,12 +52,12 @@ def lift_archive(archive: torch.jit.ScriptModule, inputs: tuple[InputSpec, ...])
     return lifted
 
 
-def _imported(archive: torch.jit.ScriptModule, examples: tuple[Tensor, ...]) -> Lifted:
+def _imported(archive: torch.jit.ScriptModule, examples: tuple[Any, ...]) -> Lifted:
     imported = import_torchscript(archive, examples)
     return Lifted(lifted_module(imported.graph_module), tuple(imported.warnings))
 
 
-def _converted(archive: torch.jit.ScriptModule, examples: tuple[Tensor, ...], reason: Unsupported) -> Lifted:
+def _converted(archive: torch.jit.ScriptModule, examples: tuple[Any, ...], reason: Unsupported) -> Lifted:
     """torch's own converter follows some conditions that the importer can't; what it raises is of no fixed kind."""
     try:
         with warnings.catch_warnings():

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from app.core.errors import Invalid
+from worker.archives.part import Part
 
 TOLERANCE = 1e-4  # of an answer's largest magnitude: what another order of summing may change, and no more
 INSTEAD = "Upload its state dict with an architecture instead."
@@ -60,6 +61,21 @@ def _compared(network: nn.Module, archive: nn.Module, inputs: tuple[Tensor, ...]
         f"For a batch of {batch}, the rebuilt network's answer {_described(difference)}, "
         f"first in {first_different_layer(network, archive, inputs) or 'what stands between its layers'}. {INSTEAD}"
     )
+
+
+def verify_calls(part: Part, theirs: nn.Module) -> None:
+    """Compares a part's module with the archive's own for each of its calls. Raises `Differs`."""
+    for batch, arguments in part.calls.items():
+        with torch.no_grad():
+            expected = _tensors(theirs(*_copied(arguments)))
+        answers = _answers(part.module, part.examples(batch), f"It doesn't run on a batch of {batch}.")
+        difference = difference_between(answers, expected)
+        if difference is None or not difference.is_small:
+            raise Differs(f"For a batch of {batch} `{part.path}` {_described(difference)}.")
+
+
+def _copied(arguments: Any) -> Any:
+    return tree_map_only(Tensor, Tensor.clone, arguments)
 
 
 def difference_between(answers: Sequence[Tensor], expected: Sequence[Tensor]) -> Difference | None:

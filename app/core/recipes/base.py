@@ -5,17 +5,16 @@ running, so that a recipe that can't work is refused before it is queued.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from app.core.facts import ArrayFacts, ModelFacts
+from app.core.facts import EVERY_FORMAT, ArrayFacts, ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
 Stage = Literal["prepare", "prune", "recover", "quantize"]
 STAGES: tuple[Stage, ...] = ("prepare", "prune", "recover", "quantize")
-EVERY_FORMAT: tuple[OutputFormat, ...] = get_args(OutputFormat)
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, examples=["conv1", "encoder.*"])]
 
@@ -27,6 +26,8 @@ class StepBase(Schema):
     needs_data: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
     needs_editable_graph: ClassVar[bool] = True
+    edits_parts: ClassVar[bool] = False
+    """Whether it can work on `Network.parts` one by one, where the network as a whole can't be edited."""
     formats: ClassVar[tuple[OutputFormat, ...]] = EVERY_FORMAT
     summary: ClassVar[str]
 
@@ -57,9 +58,17 @@ class StepBase(Schema):
     @classmethod
     def unavailable_because(cls, facts: ModelFacts) -> str | None:
         """Why this technique can't work on such a model, or None where it can."""
-        if cls.needs_editable_graph and facts.editable != "whole":
+        return cls._out_of_reach(facts) or cls.missing_layers(facts)
+
+    @classmethod
+    def _out_of_reach(cls, facts: ModelFacts) -> str | None:
+        if cls.needs_editable_graph and facts.editable != "whole" and not cls.edits_parts:
             return "it needs a network that can be edited as a whole; see `blocked_by`"
-        return cls.missing_layers(facts)
+        if cls.needs_editable_graph and facts.editable == "no":
+            return "it needs a network of which a part can be edited; see `blocked_by`"
+        if not set(cls.formats) & set(facts.outputs):
+            return f"it is written as {' or '.join(cls.formats)}, and the model can't be"
+        return None
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

@@ -14,6 +14,7 @@ class MagnitudePruning(StepBase):
     """
 
     stage = "prune"
+    needs_editable_graph = False
     summary: ClassVar[str] = "Sets the smallest weights to zero, over the whole network or layer by layer."
 
     technique: Literal["magnitude_pruning"] = "magnitude_pruning"

@@ -94,11 +94,19 @@ def check_data(steps: Sequence[Step], task: Task | None, arrays: Mapping[str, Ar
             )
 
 
-def check_editable(facts: ModelFacts) -> None:
-    """Without an editable network there is nothing to compress and nothing to export."""
-    if facts.editable == "whole":
-        return
+def check_editable(facts: ModelFacts, outputs: Sequence[OutputFormat]) -> None:
+    """What can be written in no format can't be compressed."""
     blockers = "; ".join(f"{blocker.operator} at {blocker.where}: {blocker.advice}" for blocker in facts.blocked_by)
+    missing = [name for name in outputs if name not in facts.outputs]
+    if facts.outputs and missing:
+        raise Invalid(
+            f"The model keeps its own forward, which can't be written as {missing[0]} ({blockers}). Ask for one of: "
+            f"{', '.join(facts.outputs)}.",
+            code="output_unavailable",
+            title="The model can't be written in this format",
+        )
+    if facts.outputs:
+        return
     raise Invalid(
         f"The model can't be edited ({blockers or 'see `blocked_by` in its facts'}).",
         code="not_editable",

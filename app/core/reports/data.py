@@ -1,6 +1,6 @@
 """What a report is made from."""
 
-from app.core.inputs import InputSpec
+from app.core.inputs import Inputs
 from app.core.job_options import JobRequest
 from app.core.measurements import Result
 from app.core.recipes import Step
@@ -20,7 +20,7 @@ class ReportData(Schema):
     steps: tuple[Step, ...]
     model_name: str
     dataset_name: str | None
-    inputs: tuple[InputSpec, ...]
+    inputs: Inputs
     created_at: Time
     started_at: Time
     finished_at: Time

@@ -10,9 +10,10 @@ converter        torch's own converter, the second try
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from worker.loading.importing import (  # noqa: F401  each registers what it runs
     arithmetic,
@@ -38,8 +39,10 @@ class Imported:
     warnings: list[str]
 
 
-def import_torchscript(archive: torch.jit.ScriptModule, example_inputs: Sequence[Tensor]) -> Imported:
-    """The archive's graph on `example_inputs` (a batch of two or more), parameters shared with the archive.
+def import_torchscript(archive: torch.jit.ScriptModule, example_inputs: Sequence[Any]) -> Imported:
+    """The archive's graph on `example_inputs` (a batch of two or more), with copies of the archive's parameters.
+
+    Tensors, also those in tuples, lists and dicts, become inputs of the graph in order; other values are fixed in it.
 
     Raises `Unsupported` with the operator that stands in the way: control flow that depends on data, state, random
     answers, packed weights, operators outside torch.

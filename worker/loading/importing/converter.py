@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from worker.loading.importing.stored import content_of, copied_tensors
-from worker.loading.tree import put_tensor
+from worker.tree import put_tensor
 
 
 def convert(archive: torch.jit.ScriptModule, example_inputs: Sequence[Tensor]) -> fx.GraphModule:

@@ -18,8 +18,8 @@ from worker.loading.importing.operators import ADVICE, call_operator
 from worker.loading.importing.scopes import Scopes
 from worker.loading.importing.stored import StoredTensors
 from worker.loading.importing.values import Submodule, Traced, examples, is_from_data, leaves, mapped
-from worker.loading.tree import graph_module
 from worker.loading.unsupported import Unsupported
+from worker.tree import graph_module
 
 aten = torch.ops.aten
 # What these answer depends on their first argument's sizes only.
@@ -48,16 +48,17 @@ class Interpreter:
         self.stored = StoredTensors(archive, self.graph)
         self.guards: list[str] = []
         self.warnings: list[str] = []
+        self.attributes: dict[str, Any] = {}  # of modules, as set by the program itself
         self._archive = archive
         self._scopes = Scopes(archive)
         self._values: dict[int, Any] = {}
 
     @torch.no_grad()
-    def run(self, example_inputs: Sequence[Tensor]) -> fx.GraphModule:
+    def run(self, example_inputs: Sequence[Any]) -> fx.GraphModule:
         program = self._archive.inlined_graph
         this, *parameters = program.inputs()
         self._values[this.unique()] = Submodule("", self._archive)
-        given = [self.placeholder(one, example) for one, example in zip(parameters, example_inputs, strict=False)]
+        given = [self.given(one, example) for one, example in zip(parameters, example_inputs, strict=False)]
         self._bind(parameters, [*given, *self._defaults(len(example_inputs))])
         answers = self.run_block(program)
         self.graph.output(self.written(answers[0] if len(answers) == 1 else tuple(answers)))
@@ -79,9 +80,19 @@ class Interpreter:
             )
         return [one.default_value for one in forward[given:]]
 
-    def placeholder(self, parameter: Any, example: Tensor) -> Traced:
-        node = self.graph.placeholder(parameter.debugName().partition(".")[0])
-        return self.traced(node, example.clone(), from_data=True)
+    def given(self, parameter: Any, example: Any) -> Any:
+        """The value of an input: an input of the graph for each tensor in it. A plain number is always that number."""
+        name = parameter.debugName().partition(".")[0]
+        tensors = [one for one in leaves(example) if isinstance(one, Tensor)]
+        names = iter([name] if len(tensors) == 1 else [f"{name}_{number}" for number in range(len(tensors))])
+        return mapped(example, lambda one: self.placeholder(next(names), one) if isinstance(one, Tensor) else one)
+
+    def placeholder(self, name: str, example: Tensor) -> Traced:
+        return self.traced(self.graph.placeholder(name), example.clone(), from_data=True)
+
+    def refuse(self, problem: Unsupported) -> None:
+        """What could be carried out once, but not be part of an editable network."""
+        raise problem
 
     def run_block(self, block: Any, inputs: Sequence[Any] = ()) -> list[Any]:
         """Carries out a block of instructions and answers its outputs. Values go when nothing reads them any more."""

@@ -25,6 +25,8 @@ def get_attribute(interpreter: Interpreter, instruction: Instruction) -> Any:
     assert isinstance(owner, Submodule)
     if name == "training":
         return False
+    if owner.child(name) in interpreter.attributes:
+        return interpreter.attributes[owner.child(name)]
     if interpreter.stored.knows(owner.child(name)):
         return interpreter.stored.read(owner.child(name))
     return _plain_attribute(owner, name, getattr(owner.module, name))
@@ -39,11 +41,14 @@ def _plain_attribute(owner: Submodule, name: str, value: Any) -> Any:
 
 
 @runs("prim::SetAttr")
-def set_attribute(_interpreter: Interpreter, instruction: Instruction) -> None:
+def set_attribute(interpreter: Interpreter, instruction: Instruction) -> None:
     owner, value = instruction.inputs
-    if not isinstance(owner, LocalObject):
-        raise Unsupported("prim::SetAttr", owner.child(instruction.attribute()), STATEFUL)
-    owner.attributes[instruction.attribute()] = value
+    if isinstance(owner, LocalObject):
+        owner.attributes[instruction.attribute()] = value
+        return
+    path = owner.child(instruction.attribute())
+    interpreter.refuse(Unsupported("prim::SetAttr", path, STATEFUL))
+    interpreter.attributes[path] = value
 
 
 @computes("prim::CreateObject")

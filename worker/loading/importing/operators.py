@@ -35,7 +35,7 @@ CODES: dict[str, Any] = {"dtype": ELEMENT_TYPES, "layout": LAYOUTS, "memory_form
 def call_operator(interpreter: "Interpreter", instruction: Instruction) -> Any:
     overload = _for_number(_allowed(instruction), instruction)
     arguments = _arguments(interpreter, overload, instruction)
-    _refuse_training_mode(overload, arguments, instruction)
+    _refuse_training_mode(interpreter, overload, arguments, instruction)
     _refuse_writes_to_stored(interpreter, overload, arguments, instruction)
     schema = {one.name: one for one in overload._schema.arguments}
     positional = [value for name, value in arguments.items() if not schema[name].kwarg_only]
@@ -76,15 +76,16 @@ def _arguments(interpreter: "Interpreter", overload: torch._ops.OpOverload, inst
     return arguments
 
 
-def _refuse_training_mode(overload: torch._ops.OpOverload, arguments: dict[str, Any], instruction: Instruction) -> None:
+def _refuse_training_mode(
+    interpreter: "Interpreter", overload: torch._ops.OpOverload, arguments: dict[str, Any], instruction: Instruction
+) -> None:
     switches = [arguments[name] for name in SWITCHES if name in arguments]
     normalizes = instruction.kind == "aten::batch_norm" and arguments["running_mean"] is None
     if switches and switches[0] not in (False, 0.0) and not normalizes and _is_random_or_normalizes(overload):
-        raise Unsupported(instruction.kind, instruction.scope, IN_TRAINING_MODE)
+        interpreter.refuse(Unsupported(instruction.kind, instruction.scope, IN_TRAINING_MODE))
     if not switches and torch.Tag.nondeterministic_seeded in overload.tags:
-        raise Unsupported(
-            instruction.kind, instruction.scope, "its answer is random; give random numbers in as an input."
-        )
+        advice = "its answer is random; give random numbers in as an input."
+        interpreter.refuse(Unsupported(instruction.kind, instruction.scope, advice))
 
 
 def _is_random_or_normalizes(overload: torch._ops.OpOverload) -> bool:
@@ -99,9 +100,8 @@ def _refuse_writes_to_stored(
         example = examples(arguments.get(parameter.name))
         is_written = parameter.alias_info is not None and parameter.alias_info.is_write
         if is_written and isinstance(example, Tensor) and interpreter.stored.shares_memory(example):
-            raise Unsupported(
-                instruction.kind,
-                instruction.scope,
+            advice = (
                 "it changes a parameter or buffer when the network runs; call model.eval() before saving it, or give "
-                "its state in and out as inputs and outputs.",
+                "its state in and out as inputs and outputs."
             )
+            interpreter.refuse(Unsupported(instruction.kind, instruction.scope, advice))

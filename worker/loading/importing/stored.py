@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from worker.loading.importing.values import Traced
-from worker.loading.tree import put_tensor
+from worker.tree import put_tensor
 
 
 class StoredTensors:

@@ -6,7 +6,7 @@ from torch import Tensor, fx, nn
 
 from worker.loading.lifting.layer import Layer
 from worker.loading.lifting.placement import Placement
-from worker.loading.tree import graph_module, put_module, put_tensor
+from worker.tree import graph_module, put_module, put_tensor
 
 
 def assembled(
