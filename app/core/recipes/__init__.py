@@ -10,12 +10,19 @@ from pydantic import Field
 from app.core.recipes.base import STAGES, Stage, StepBase
 from app.core.recipes.distillation import Distillation
 from app.core.recipes.fine_tuning import FineTuning
+from app.core.recipes.low_rank_factorization import LowRankFactorization
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
 from app.core.recipes.sparsity_training import SparsityTraining
 
 Step = Annotated[
-    SparsityTraining | MagnitudePruning | FineTuning | Distillation | StaticQuantization | DynamicQuantization,
+    SparsityTraining
+    | MagnitudePruning
+    | LowRankFactorization
+    | FineTuning
+    | Distillation
+    | StaticQuantization
+    | DynamicQuantization,
     Field(discriminator="technique"),
 ]
 
@@ -29,6 +36,7 @@ __all__ = [
     "Distillation",
     "DynamicQuantization",
     "FineTuning",
+    "LowRankFactorization",
     "MagnitudePruning",
     "SparsityTraining",
     "Stage",

@@ -1,0 +1,1 @@
+"""Tensors as products of smaller ones, and layers as chains of smaller ones."""
