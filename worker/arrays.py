@@ -1,12 +1,15 @@
-"""Named arrays in a file, memory-mapped where the file allows it."""
+"""Named arrays in a file, memory-mapped: they may be larger than the memory."""
 
+import shutil
 import struct
+import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import torch
@@ -27,22 +30,45 @@ class Array(Protocol):
 
 
 @dataclass(frozen=True)
-class LazyArray:
-    """An array that is read when its values are first asked for."""
+class MappedArray:
+    """An array of an .npz, mapped when its values are first asked for."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    read: Callable[[], np.ndarray]
+    map_values: Callable[[], np.ndarray]
 
     @cached_property
     def values(self) -> np.ndarray:
-        return self.read()
+        return self.map_values()
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         return np.asarray(self.values[rows])
+
+
+@dataclass(frozen=True)
+class TensorArray:
+    """A tensor of a .safetensors file, mapped when it is first asked for. bfloat16, which numpy doesn't know, becomes
+    float32 row by row, as they are taken."""
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @cached_property
+    def values(self) -> torch.Tensor:
+        with safe_open(self.path, framework="pt") as file:
+            values: torch.Tensor = file.get_tensor(self.name)
+        return values
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return _as_numpy(self.values[rows])
 
 
 def open_arrays(path: Path, file_format: str) -> Mapping[str, Array]:
@@ -61,7 +87,7 @@ def _open_npz(path: Path) -> dict[str, Array]:
         }
 
 
-def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> LazyArray:
+def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> MappedArray:
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -69,16 +95,25 @@ def _open_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) 
         header_size = stream.tell()
     if dtype.hasobject or dtype.kind not in "biuf":
         raise _unreadable(f"{member.filename} holds {dtype}. Only numbers and truth values are taken.")
-    if member.compress_type != zipfile.ZIP_STORED:
-        return LazyArray(shape, dtype, lambda: _unpack(path, member.filename))
-    offset = _start_of_data(path, member) + header_size
     order: Any = "F" if fortran_order else "C"
-    return LazyArray(shape, dtype, lambda: np.memmap(path, dtype, "r", offset, shape, order))
+
+    def map_values() -> np.ndarray:
+        if member.compress_type == zipfile.ZIP_STORED:
+            return np.memmap(path, dtype, "r", _start_of_data(path, member) + header_size, shape, order)
+        with _unpacked(path, member.filename) as file:
+            return np.memmap(file, dtype, "r", header_size, shape, order)
+
+    return MappedArray(shape, dtype, map_values)
 
 
-def _unpack(path: Path, name: str) -> np.ndarray:
-    with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False)
+@contextmanager
+def _unpacked(path: Path, name: str) -> Iterator[IO[bytes]]:
+    """A file without a name, which is gone as soon as nothing maps it."""
+    with tempfile.TemporaryFile() as file:
+        with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
+            shutil.copyfileobj(stream, file)
+        file.flush()
+        yield file
 
 
 def _start_of_data(path: Path, member: zipfile.ZipInfo) -> int:
@@ -94,15 +129,10 @@ def _open_safetensors(path: Path) -> dict[str, Array]:
         return {name: _open_tensor(path, file, name) for name in file.keys()}  # noqa: SIM118
 
 
-def _open_tensor(path: Path, file: Any, name: str) -> LazyArray:
+def _open_tensor(path: Path, file: Any, name: str) -> TensorArray:
     view = file.get_slice(name)
     empty = _as_numpy(torch.empty(0, dtype=_SAFETENSORS_DTYPES[view.get_dtype()]))
-    return LazyArray(tuple(view.get_shape()), empty.dtype, lambda: _read_tensor(path, name))
-
-
-def _read_tensor(path: Path, name: str) -> np.ndarray:
-    with safe_open(path, framework="pt") as file:
-        return _as_numpy(file.get_tensor(name))
+    return TensorArray(path, name, tuple(view.get_shape()), empty.dtype)
 
 
 def _as_numpy(tensor: torch.Tensor) -> np.ndarray:

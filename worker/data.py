@@ -7,7 +7,7 @@
     train/CLASS, test/CLASS               folders of images in a .zip, which become x and y, split or not
 
 Arrays stay on disk until examples are taken: members of an uncompressed .npz and of .safetensors are memory-mapped,
-members of a compressed .npz are unpacked once, when first used; images are decoded each time.
+members of a compressed .npz are unpacked once, to disk, when first used; images are decoded each time.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

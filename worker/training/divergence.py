@@ -16,20 +16,19 @@ class Diverged(Exception):
         return f"at update {self.update} of epoch {self.epoch}"
 
     def problem(self, options: TrainingOptions) -> Problem:
-        if (self.epoch, self.update) == (1, 1):
-            cause = (
-                "before any weight was changed. Check that the training data holds finite numbers only, and that the "
-                "network answers them with finite numbers."
-            )
-        else:
-            cause = f"Lower `learning_rate` (it is {options.learning_rate:g}) or set `gradient_clipping`, e.g. to 1."
         return Problem(
-            f"The loss became infinite or not a number {self._where}, {cause}"
-            if cause.startswith("before")
-            else f"The loss became infinite or not a number {self._where}. {cause}",
+            f"The loss became infinite or not a number {self._where}. {self._advice(options)}",
             code="training_diverged",
             title="The training diverged",
         )
+
+    def _advice(self, options: TrainingOptions) -> str:
+        if (self.epoch, self.update) == (1, 1):
+            return (
+                "Nothing had been learned by then: check that the training data holds finite numbers only, and that the "
+                "network answers them with finite numbers."
+            )
+        return f"Lower `learning_rate` (it is {options.learning_rate:g}) or set `gradient_clipping`, to 1 for example."
 
     def warning(self, best_epoch: int, options: TrainingOptions) -> str:
         return (
