@@ -7,7 +7,6 @@ session and terminal, shut oneself in, and only then touch the upload.
 import faulthandler
 import importlib
 import os
-import random
 import sys
 import tempfile
 import threading
@@ -101,14 +100,12 @@ def _refuse_own_code(task: Task) -> None:
 
 def _settle(task: Task, folder: Path) -> None:
     """Same seed, same result; temporary files where they may be written; one thread unless the task says otherwise."""
-    import numpy
     import torch
 
+    from worker.seeding import seed_everything
+
     tempfile.tempdir = str(folder / "outputs")
-    seed = getattr(task, "seed", 0)
-    random.seed(seed)
-    numpy.random.seed(seed % (1 << 32))
-    torch.manual_seed(seed)
+    seed_everything(getattr(task, "seed", 0))
     torch.set_num_threads(1)
 
 

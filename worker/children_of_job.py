@@ -1,10 +1,11 @@
 """The children of one job, one after another, under the job's limits taken together."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.core.logs import Logs
-from app.core.tasks import Answer, EpochEnded, Message, Progress, Task, Warn
+from app.core.tasks import Answer, Checkpoint, CheckpointWritten, EpochEnded, Message, Progress, Task, Warn
 from worker.children import run_child
 from worker.failures import TimeLimit
 from worker.hold import Hold
@@ -12,9 +13,13 @@ from worker.job_folder import JobFolder
 from worker.limits import Limits
 
 
+def _not_kept(_checkpoint: Checkpoint) -> None:
+    pass
+
+
 class ChildrenOfJob:
     def __init__(self, hold: Hold, folder: JobFolder, limits: Limits, logs: Logs, *, allow_unsandboxed: bool) -> None:
-        self._hold = hold
+        self.hold = hold
         self._folder = folder
         self._limits = limits
         self._logs = logs
@@ -22,16 +27,21 @@ class ChildrenOfJob:
         self._end_of_time = time.monotonic() + limits.seconds
         self._log_bytes_left = limits.log_bytes
 
-    def run(self, task: Task, fraction: float, share: float) -> Answer:
-        """One child, whose progress moves the job's from `fraction` on by `share`. Raises a `ChildFailure`."""
+    def run(self, task: Task, fraction: float, share: float, keep: Callable[[Checkpoint], None] = _not_kept) -> Answer:
+        """One child, whose progress moves the job's from `fraction` on by `share`; `keep` gets its checkpoints.
+
+        Raises a `ChildFailure`.
+        """
 
         def on_message(message: Message) -> None:
             if isinstance(message, Progress):
-                self._hold.report(fraction + share * message.fraction, message.step, message.message)
+                self.hold.report(fraction + share * message.fraction, message.step, message.message)
             elif isinstance(message, Warn):
-                self._hold.warn(message.message)
+                self.hold.warn(message.message)
             elif isinstance(message, EpochEnded):
-                self._hold.report_epoch(message)
+                self.hold.report_epoch(message)
+            elif isinstance(message, CheckpointWritten):
+                keep(message.checkpoint)
 
         seconds_left = self._end_of_time - time.monotonic()
         try:
@@ -41,7 +51,7 @@ class ChildrenOfJob:
                 replace(self._limits, seconds=max(0.0, seconds_left), log_bytes=self._log_bytes_left),
                 on_message=on_message,
                 on_log=self._keep_log,
-                stop=self._hold.stop,
+                stop=self.hold.stop,
                 allow_unsandboxed=self._allow_unsandboxed,
             )
         except TimeLimit as limit:
@@ -52,4 +62,4 @@ class ChildrenOfJob:
 
     def _keep_log(self, data: bytes) -> None:
         self._log_bytes_left -= len(data)
-        self._logs.append(self._hold.claim.job, data)
+        self._logs.append(self.hold.claim.job, data)

@@ -56,6 +56,10 @@ class Hold:
             with _best_effort():
                 self._queue.report(self.claim, fraction, step, message)
 
+    def resume(self, steps_done: int, steps: int) -> None:
+        with _best_effort():
+            self._queue.resume(self.claim, steps_done, steps)
+
     def warn(self, message: str) -> None:
         with _best_effort():
             self._queue.warn(self.claim, message)

@@ -48,6 +48,12 @@ class JobFolder:
         """By id."""
         return {row.id: _described(row, _path_of(row)) for row in self.others}
 
+    def shas(self) -> list[str | None]:
+        """Of all that the job works on; None for what it has not."""
+        models = [self.model, *sorted(self.others, key=lambda row: row.id)]
+        with_bases = [each for row in models for each in (row, row.base if row else None)]
+        return [row.sha256 if row else None for row in (*with_bases, self.dataset)]
+
     def formats(self) -> frozenset[ModelFormat]:
         """Of all models whose files are here."""
         own = [self.model_file()] if self.model is not None else []

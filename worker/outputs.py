@@ -1,5 +1,6 @@
 """The files of a compress task: what is written, under which name, and the probe that proves each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class State:
     probe: str
     parameters: int
     nonzero_parameters: int
-    macs: int
+    macs: int | None
 
 
 @dataclass
@@ -56,6 +57,13 @@ class Outputs:
         artifact = self._write(network, first, "artifact", f"model{SUFFIXES[first]}")
         self.files.append(artifact.model_copy(update={"name": name, "role": "step", "step": position}))
 
+    def take_over(self, files: Sequence[WrittenFile], network: Network) -> None:
+        """Files that an earlier child wrote after steps; the last one from `network`."""
+        self.files += files
+        last = files[-1]
+        assert last.probe is not None
+        self._states.append(State(network.module, last.probe, last.parameters, last.nonzero_parameters, last.macs))
+
     def add_artifacts(self, network: Network, unquantized: Network) -> None:
         """`unquantized` is the network before its first quantize step: where int8 is slower, its file is better."""
         written = {file.format for file in self.files if file.role == "artifact"}
@@ -67,14 +75,14 @@ class Outputs:
 
     def _add_unquantized(self, network: Network, output: OutputFormat) -> None:
         name = f"model.float32{SUFFIXES[output]}"
-        same = self._same_file(network, output)
+        same = self._same_file(network, output, name)
         if same is None:
             self._write(network, output, "artifact", name)
         else:
             self.files.append(same.model_copy(update={"name": name, "role": "artifact", "step": None}))
 
-    def _same_file(self, network: Network, output: OutputFormat) -> WrittenFile | None:
-        probe = self._state(network).probe
+    def _same_file(self, network: Network, output: OutputFormat, name: str) -> WrittenFile | None:
+        probe = self._state(network, name).probe
         same = (f for f in self.files if f.format == output and f.probe == probe and not f.quantized)
         return next((file for file in same if file.role != "upload"), None)
 
@@ -97,7 +105,7 @@ class Outputs:
         companions: tuple[str, ...] = (),
         step: int | None = None,
     ) -> WrittenFile:
-        state = self._state(network)
+        state = self._state(network, name)
         file = WrittenFile(
             name=name,
             path=path,
@@ -114,13 +122,13 @@ class Outputs:
         self.files.append(file)
         return file
 
-    def _state(self, network: Network) -> State:
-        """Counted and probed once, as long as no step changes the module."""
+    def _state(self, network: Network, name: str) -> State:
+        """Counted and probed once, as long as no step changes the module; `name` is of the first file of it."""
         known = next((state for state in self._states if state.module is network.module), None)
         if known is None:
             known = State(
                 network.module,
-                self._write_probe(network),
+                self._write_probe(network, name),
                 network.parameters,
                 network.nonzero_parameters,
                 count(network).macs,
@@ -128,9 +136,9 @@ class Outputs:
             self._states.append(known)
         return known
 
-    def _write_probe(self, network: Network) -> str:
+    def _write_probe(self, network: Network, name: str) -> str:
         """Real examples where there are some: a network may answer random ones in a way that hides differences."""
-        name = f"{FOLDER}/probe-{len(self._states)}.npz"
+        path = f"{FOLDER}/{name}.probe.npz"
         if self.run.data is None:
             inputs = random_inputs(network.inputs, PROBE_EXAMPLES, self.run.seed)
         else:
@@ -140,8 +148,8 @@ class Outputs:
         outputs = network.run(*inputs)
         named = {f"input.{spec.name}": tensor.numpy() for spec, tensor in zip(network.inputs, inputs, strict=True)}
         answers = {f"output.{number}": output.float().numpy() for number, output in enumerate(outputs)}
-        np.savez(self.folder / name, allow_pickle=False, **named, **answers)
-        return name
+        np.savez(self.folder / path, allow_pickle=False, **named, **answers)
+        return path
 
 
 def _runtime(output: OutputFormat) -> OutputFormat:

@@ -8,6 +8,7 @@ compress    one child loads the upload, applies the recipe and writes files;
 """
 
 from app.core import artifacts, inspections
+from app.core.checkpoints import Checkpoints, material_of
 from app.core.database import Database
 from app.core.facts import DatasetFacts, ModelInspection
 from app.core.job_options import JobOptions
@@ -76,13 +77,17 @@ class JobRunner:
         options = options_of(hold)
         steps = resolved_steps(options, folder)
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
-        compression = compress(children, folder, options, steps)
+        compression = compress(children, folder, options, steps, self._checkpoints(hold, folder, options, steps))
         model = folder.model_file().model_copy(update={"inputs": compression.inputs})
         measurements = measure(children, model, folder, options, compression)
         timings = run_timed(children, model, options, compression)
         hold.report(TIMED, None, "Writing the report")
         made = finish(hold.claim, folder, options, steps, Measured(compression, measurements, timings))
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
+
+    def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Checkpoints:
+        material = material_of(folder.shas(), options.seed)
+        return Checkpoints(self.storage, hold.claim.job, hold.claim.attempt, material, steps)
 
     def _children(self, hold: Hold, folder: JobFolder, seconds: float, memory_mb: int) -> ChildrenOfJob:
         limits = Limits(
@@ -108,7 +113,13 @@ def resolved_steps(options: JobOptions, folder: JobFolder) -> tuple[Step, ...]:
     return options.recipe.resolved(facts, options.outputs, has_data=folder.dataset is not None)
 
 
-def compress(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Compression:
+def compress(
+    children: ChildrenOfJob, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...], checkpoints: Checkpoints
+) -> Compression:
+    """From where the last attempt's checkpoint ends, if it left one."""
+    checkpoint = checkpoints.lend(folder.path)
+    if checkpoint is not None:
+        children.hold.resume(checkpoint.steps_done, len(steps))
     task = Compress(
         model=folder.model_file(),
         models=folder.other_model_files(),
@@ -116,8 +127,9 @@ def compress(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, st
         steps=steps,
         outputs=options.outputs,
         seed=options.seed,
+        checkpoint=checkpoint,
     )
-    answer = children.run(task, 0, COMPRESSED)
+    answer = children.run(task, 0, COMPRESSED, keep=lambda written: checkpoints.keep(folder.path, written))
     assert isinstance(answer, Compression)
     return answer
 

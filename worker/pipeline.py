@@ -6,13 +6,9 @@ measure     load one written file afresh and judge it       (worker/evaluation)
 time        run all written files interleaved               (worker/evaluation)
 """
 
-from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
-from time import perf_counter
 
-from app.core.errors import Problem
-from app.core.recipes import Step
 from app.core.schemas import Schema
 from app.core.tasks import (
     Compress,
@@ -21,7 +17,6 @@ from app.core.tasks import (
     InspectModel,
     Measure,
     Progress,
-    StepTiming,
     Task,
     Time,
 )
@@ -30,12 +25,11 @@ from worker.data_fit import fitting_data
 from worker.evaluation.measure import measure
 from worker.evaluation.timing import time_files
 from worker.inspection import inspect_dataset, inspect_model
-from worker.learning_curve import thinned
 from worker.loading import load_network
 from worker.network import Network
 from worker.outputs import Outputs
 from worker.run import Report, Run
-from worker.techniques import apply
+from worker.steps import StepByStep
 
 # How progress is shared out.
 ORIGINAL, STEPS, ARTIFACTS = (0.1, 0.2), (0.2, 0.85), (0.85, 1.0)
@@ -51,20 +45,20 @@ def perform(task: Task, folder: Path, report: Report) -> Schema:
 def _(task: Compress, folder: Path, report: Report) -> Compression:
     report(Progress(fraction=0.0, message="Loading the model"))
     run = _loaded(task, folder, report)
-    network = run.upload
     outputs = Outputs(task, folder, run)
     run.enter(ORIGINAL)
-    outputs.add_original(network)
-    unquantized, timings = network, []
-    for position, step in enumerate(task.steps):
+    outputs.add_original(run.upload)
+    steps = StepByStep(task, folder, run, outputs)
+    for position in steps.left:
         run.enter(_share_of(position, len(task.steps)), position)
-        network, seconds = _stepped(step, network, run, outputs)
-        timings.append(_told(step, seconds, run))
-        unquantized = unquantized if step.stage == "quantize" else network
+        steps.take(position)
     run.enter(ARTIFACTS)
-    outputs.add_artifacts(network, unquantized)
+    outputs.add_artifacts(steps.network, steps.unquantized)
     return Compression(
-        inputs=network.inputs, files=tuple(outputs.files), steps=tuple(timings), warnings=tuple(run.warnings)
+        inputs=run.upload.arguments or run.upload.inputs,
+        files=tuple(outputs.files),
+        steps=tuple(steps.timings),
+        warnings=tuple(run.warnings),
     )
 
 
@@ -86,27 +80,6 @@ def _share_of(position: int, steps: int) -> tuple[float, float]:
     start, end = STEPS
     width = (end - start) / steps
     return start + position * width, start + (position + 1) * width
-
-
-def _stepped(step: Step, network: Network, run: Run, outputs: Outputs) -> tuple[Network, float]:
-    """The changed network, once its file is written: a runtime's own quantizer works on that file."""
-    assert run.step is not None
-    started = perf_counter()
-    run.progress(0.0, f"Applying {step.technique}")
-    try:
-        changed = apply(step, network, run)
-        changed = replace(changed, steps=(*network.steps, step))
-        outputs.add_step(changed, run.step)
-    except Problem as problem:
-        problem.step = run.step
-        raise
-    return changed, perf_counter() - started
-
-
-def _told(step: Step, seconds: float, run: Run) -> StepTiming:
-    return StepTiming(
-        technique=step.technique, seconds=seconds, epochs=thinned(run.epochs), details=run.details.tables()
-    )
 
 
 @perform.register

@@ -12,7 +12,7 @@ from types import FrameType
 
 import structlog
 
-from app.core import workers
+from app.core import checkpoints, workers
 from app.core.database import Database
 from app.core.errors import Problem
 from app.core.queue import Claim, LeaseLost, Queue
@@ -113,6 +113,8 @@ class Supervisor:
             log.exception("job failed inside the service", job=claim.job)
             detail = f"The service itself failed on {claim.job}; the worker's log has the cause. Nothing was published."
             self._queue.fail(claim, Problem(detail))
+        if self._queue.is_over(claim):
+            checkpoints.forget(self._runner.storage, claim.job)
         log.info("job ended", job=claim.job, attempt=claim.attempt)
 
     def _keep_house(self) -> None:

@@ -13,7 +13,8 @@ from app.core.times import Time
 
 
 class Event(Schema):
-    """`type`: queued, started, progress, epoch, warning, lost, released, canceling, succeeded, failed or canceled."""
+    """`type`: queued, started, resumed, progress, epoch, warning, lost, released, canceling, succeeded, failed or
+    canceled."""
 
     id: int
     type: str

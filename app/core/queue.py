@@ -112,6 +112,19 @@ class Queue:
             self._set(session, claim)
             add_event(session, claim.job, "epoch", {"step": ended.step, **ended.epoch.model_dump(mode="json")})
 
+    def resume(self, claim: Claim, steps_done: int, steps: int) -> None:
+        """An earlier attempt's checkpoint is there to go on from."""
+        message = f"Continuing after step {steps_done} of {steps}"
+        with self._database.writing() as session:
+            self._set(session, claim, step=steps_done - 1, message=message)
+            add_event(session, claim.job, "resumed", {"steps_done": steps_done, "message": message})
+
+    def is_over(self, claim: Claim) -> bool:
+        """Whether no further attempt will be made."""
+        with self._database.reading() as session:
+            status = session.scalar(select(JobRow.status).where(JobRow.id == claim.job))
+            return status not in {"queued", "running"}
+
     def finish(self, session: Session, claim: Claim, status: str, **values: Any) -> None:
         """The job's end, inside the caller's transaction."""
         self._set(session, claim, status=status, lease_until=None, finished_at=time.time(), **values)

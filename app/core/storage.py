@@ -4,6 +4,7 @@ files/incoming/…       being written; what a crash leaves here is swept
 files/models/ID        uploads
 files/datasets/ID
 files/jobs/ID/ATTEMPT/NAME
+files/checkpoints/ID/…    see checkpoints.py
 """
 
 import errno
@@ -129,6 +130,10 @@ class Storage:
             for key in keys:
                 self.delete(key)
             raise
+
+    def keys_beneath(self, folder: str) -> list[str]:
+        """Of all files under keys that begin with `folder/`."""
+        return [path.relative_to(self.root).as_posix() for path in self.path(folder).rglob("*") if path.is_file()]
 
     def all_keys(self) -> Iterator[str]:
         """Every key, files that are still being written (`incoming/…`) included."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from app.core.checkpoints import job_of
 from app.core.database import Database
 from app.core.settings import Settings
 from app.core.storage import Storage
@@ -18,8 +19,8 @@ def sweep(database: Database, storage: Storage, settings: Settings) -> list[str]
     files = [key for key in storage.all_keys() if _modified(storage.path(key)) < oldest_kept]
     folders = [path for path in _children(settings.work_dir) if _modified(path) < oldest_kept]
     logs = [path for path in _children(settings.logs_dir) if _modified(path) < oldest_kept]
-    named, running, known = _rows(database)
-    orphans = [key for key in files if key not in named]
+    named, running, waiting, known = _rows(database)
+    orphans = [key for key in files if key not in named and job_of(key) not in waiting]
     for key in orphans:
         storage.delete(key)
     stale = [folder for folder in folders if folder.name not in running]
@@ -31,14 +32,16 @@ def sweep(database: Database, storage: Storage, settings: Settings) -> list[str]
     return orphans + [path.name for path in (*stale, *lost_logs)]
 
 
-def _rows(database: Database) -> tuple[set[str], set[str], set[str]]:
-    """Keys that rows name, folders of running jobs, ids of all jobs: read after the files were listed."""
+def _rows(database: Database) -> tuple[set[str], set[str], set[str], set[str]]:
+    """Keys that rows name, folders of running jobs, ids of jobs that aren't over, ids of all: read after the files
+    were listed."""
     with database.reading() as session:
         columns = (ModelRow.file_key, ModelRow.converted_key, DatasetRow.file_key, ArtifactRow.file_key)
         named = {key for column in columns for key in session.scalars(select(column)) if key}
         running = session.execute(select(JobRow.id, JobRow.attempt).where(JobRow.status == "running"))
         folders = {work_folder_name(job, attempt) for job, attempt in running}
-        return named, folders, set(session.scalars(select(JobRow.id)))
+        waiting = set(session.scalars(select(JobRow.id).where(JobRow.status.in_(("queued", "running")))))
+        return named, folders, waiting, set(session.scalars(select(JobRow.id)))
 
 
 def work_folder_name(job: str, attempt: int) -> str:

@@ -10,6 +10,7 @@ A compress job runs several children, one after another, over the same folder: `
 one `measure` for each file loads it afresh, and `time` runs all of them interleaved in one process.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -20,10 +21,13 @@ from app.core.errors import ProblemBody
 from app.core.facts import DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
-from app.core.inputs import Inputs, InputsFrom
+from app.core.inputs import Inputs, InputsFrom, InputSpec
 from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
 from app.core.schemas import Schema
+
+InFolder = Annotated[str, Field(pattern=r"^(inputs|outputs)(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", max_length=300)]
+"""A path relative to the job's folder. A child says such paths too, and none may lead out of there."""
 
 
 class ModelFile(Schema):
@@ -32,7 +36,7 @@ class ModelFile(Schema):
     `base` is the model that the architecture names.
     """
 
-    path: str
+    path: InFolder
     format: ModelFormat
     architecture: Architecture | None = None
     base: "ModelFile | None" = None
@@ -45,7 +49,7 @@ class ModelFile(Schema):
 
 
 class DatasetFile(Schema):
-    path: str
+    path: InFolder
     format: DatasetFormat
     task: DataTask | None = None
     transform: ImageTransform | None = None
@@ -73,7 +77,7 @@ class InspectDataset(Schema):
 class Compress(Schema):
     """Load the upload, apply the steps, write every file into `outputs/`. Answers with a `Compression`.
 
-    `models` are those that steps name, by their ids.
+    `models` are those that steps name, by their ids. The steps go on from the `checkpoint` of a child that was lost.
     """
 
     kind: Literal["compress"] = "compress"
@@ -83,6 +87,7 @@ class Compress(Schema):
     steps: tuple[Step, ...]
     outputs: tuple[OutputFormat, ...]
     seed: int
+    checkpoint: "Checkpoint | None" = None
 
 
 MOST_EPOCHS_KEPT = 500
@@ -97,9 +102,9 @@ class WrittenFile(Schema):
     written from. `probe` is an .npz in `outputs/` with inputs and that network's answers.
     """
 
-    name: str
-    path: str
-    companions: tuple[str, ...] = ()
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)
+    path: InFolder
+    companions: tuple[InFolder, ...] = ()
     format: OutputFormat
     role: Role
     step: int | None = None
@@ -107,7 +112,20 @@ class WrittenFile(Schema):
     parameters: int
     nonzero_parameters: int
     macs: int | None
-    probe: str | None = None
+    probe: InFolder | None = None
+
+    def paths(self) -> frozenset[str]:
+        return frozenset({self.path, *self.companions, *([self.probe] if self.probe else [])})
+
+    def moved(self, places: Mapping[str, str]) -> "WrittenFile":
+        """The same file, at the places that its paths have in `places`."""
+        return self.model_copy(
+            update={
+                "path": places[self.path],
+                "companions": tuple(places[companion] for companion in self.companions),
+                "probe": self.probe and places[self.probe],
+            }
+        )
 
 
 class StepTiming(Schema):
@@ -126,6 +144,29 @@ class Compression(Schema):
     files: tuple[WrittenFile, ...]
     steps: tuple[StepTiming, ...]
     warnings: tuple[str, ...] = ()
+
+
+class Checkpoint(Schema):
+    """How far a compress task came: what its child had when it had taken so many steps, for another to go on from.
+
+    `weights` and `description` are of the network; `files` those of steps; `timings` and `warnings` of all
+    steps so far.
+    """
+
+    steps_done: int = Field(ge=1)
+    weights: InFolder
+    description: InFolder
+    inputs: tuple[InputSpec, ...]
+    files: tuple[WrittenFile, ...] = Field(min_length=1)
+    timings: tuple[StepTiming, ...]
+    warnings: tuple[str, ...]
+
+    def paths(self) -> frozenset[str]:
+        return frozenset({self.weights, self.description}).union(*(file.paths() for file in self.files))
+
+    def moved(self, places: Mapping[str, str]) -> "Checkpoint":
+        moved = {name: places[getattr(self, name)] for name in ("weights", "description")}
+        return self.model_copy(update={**moved, "files": tuple(file.moved(places) for file in self.files)})
 
 
 class Measure(Schema):
@@ -204,6 +245,11 @@ class EpochEnded(Schema):
     epoch: Epoch
 
 
+class CheckpointWritten(Schema):
+    type: Literal["checkpoint"] = "checkpoint"
+    checkpoint: Checkpoint
+
+
 class Done(Schema):
     """The last line of a child that succeeded. `answer` is checked against the task's schema by the supervisor."""
 
@@ -218,5 +264,5 @@ class Failed(Schema):
     problem: ProblemBody
 
 
-Message = Annotated[Progress | Warn | EpochEnded | Done | Failed, Field(discriminator="type")]
+Message = Annotated[Progress | Warn | EpochEnded | CheckpointWritten | Done | Failed, Field(discriminator="type")]
 MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
