@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from worker.distillation.lesson import Nodes
 from worker.distillation.matching import Pair
 
-REGRESSOR_LEARNING_RATE = 1e-3
+REGRESSOR_LEARNING_RATE = 1e-2
 
 
 @dataclass(frozen=True)
