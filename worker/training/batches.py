@@ -1,6 +1,6 @@
 """Batches of a network's training data, read from disk as they are needed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +39,15 @@ class Batches:
 
     def shuffled(self, generator: torch.Generator) -> Iterator[Batch]:
         order = torch.randperm(len(self.examples), generator=generator).numpy()
-        for positions in np.array_split(order, len(self)):
+        for positions in self._parts(order):
             yield self._take(np.sort(positions))  # neighbours on disk are read together
 
     def in_order(self) -> Iterator[Batch]:
-        for positions in np.array_split(np.arange(len(self.examples)), len(self)):
+        for positions in self._parts(np.arange(len(self.examples))):
             yield self._take(positions)
+
+    def _parts(self, order: np.ndarray) -> Sequence[np.ndarray]:
+        return np.array_split(order, len(self)) if len(self) else ()
 
     def _take(self, positions: np.ndarray) -> Batch:
         arrays, labels = self.examples.take(positions)

@@ -25,8 +25,8 @@ class Diverged(Exception):
     def _advice(self, options: TrainingOptions) -> str:
         if (self.epoch, self.update) == (1, 1):
             return (
-                "Nothing had been learned by then: check that the training data holds finite numbers only, and that the "
-                "network answers them with finite numbers."
+                "Nothing had been learned by then: check that the training data holds finite numbers only, and that "
+                "the network answers them with finite numbers."
             )
         return f"Lower `learning_rate` (it is {options.learning_rate:g}) or set `gradient_clipping`, to 1 for example."
 

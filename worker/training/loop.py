@@ -73,7 +73,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
-        self.history = History(self.judges.metric, self.judges.validation.quality(self.module))
+        self.history = History(self.judges.metric, self.judges.validation.judge(self.module))
         self.checkpoint = Checkpoint(self.module)
         self.clock = Clock(self.options.seconds)
 
@@ -121,8 +121,8 @@ class _Training:
             )
 
     def _end_epoch(self, number: int, loss: float) -> None:
-        quality = self.judges.validation.quality(self.module)
-        best = self.history.is_better(quality)
+        validation, training = self.judges.validation.judge(self.module), self.judges.training.judge(self.module)
+        best = self.history.is_better(validation)
         self.run.epoch(
             epoch=number,
             epochs=self.options.epochs,
@@ -130,13 +130,13 @@ class _Training:
             learning_rate=self.learner.learning_rate,
             seconds=self.clock.lap(),
             metric=self.history.metric,
-            training_quality=self.judges.training.quality(self.module),
-            validation_quality=quality,
+            training_quality=None if training is None else training.quality,
+            validation_quality=None if validation is None else validation.quality,
             best=best,
         )
         self.history.epochs.append(self.run.epochs[-1])
         if best:
-            self.history.best_epoch = number
+            self.history.best, self.history.best_epoch = validation, number
             self.checkpoint.keep()
 
     def _go_back(self, diverged: Diverged) -> None:

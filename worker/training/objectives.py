@@ -40,13 +40,12 @@ def supervised(run: Run, label_smoothing: float = 0.0) -> Objective:
 
 
 def imitation(run: Run, teacher: nn.Module) -> Objective:
-    """For answers with a score for each class their divergence from the teacher's; for all answers their distance,
-    without which a softmax would leave their level free."""
+    """To answer as the teacher does, see `loss_of_imitation`."""
     probabilities = answers_are_probabilities(run)
 
     def objective(module: nn.Module, batch: Batch) -> Tensor:
-        answers, wanted = tensors_in(module(*batch.inputs)), _answers(teacher, batch)
-        return divergence(answers[0], wanted[0], probabilities=probabilities) + likeness(answers, wanted)
+        answers = tensors_in(module(*batch.inputs))
+        return loss_of_imitation(answers, _answers(teacher, batch), probabilities=probabilities)
 
     return objective
 
@@ -62,6 +61,12 @@ def loss_of_labels(answers: Tensor, labels: Tensor, *, probabilities: bool, labe
     if probabilities:
         return functional.binary_cross_entropy(answers.clamp(0, 1), wanted)
     return functional.binary_cross_entropy_with_logits(answers, wanted)
+
+
+def loss_of_imitation(answers: Sequence[Tensor], wanted: Sequence[Tensor], *, probabilities: bool) -> Tensor:
+    """For a first output with a score for each class its divergence from the teacher's; for all outputs their distance,
+    without which a softmax would leave their level free."""
+    return divergence(answers[0], wanted[0], probabilities=probabilities) + likeness(answers, wanted)
 
 
 def divergence(answers: Tensor, wanted: Tensor, *, probabilities: bool, temperature: float = 1.0) -> Tensor:

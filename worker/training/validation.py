@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from app.core.measurements import Metric
 from worker.data import Examples
-from worker.evaluation.answers import metric_of, scores
+from worker.evaluation.answers import are_probabilities, metric_of, scores
 from worker.network import tensors_in
 from worker.run import Run
 from worker.training.batches import Batches
+from worker.training.history import Judgement
+from worker.training.objectives import loss_of_imitation, loss_of_labels
 from worker.training.split import Split
 
 MOST_VALUES = 1 << 24
@@ -32,12 +34,19 @@ class Judge:
     def metric(self) -> Metric:
         return metric_of(self.labels)
 
-    def quality(self, module: nn.Module) -> float | None:
-        """In the metric's own unit, infinite or not a number where an answer is; None without examples."""
+    def judge(self, module: nn.Module) -> Judgement | None:
+        """None without examples."""
         if not self.reference.size:
             return None
         answers = answers_to(module, self.batches)
-        return float(scores(self.metric, answers, self.reference, self.labels).mean())
+        quality = float(scores(self.metric, answers, self.reference, self.labels).mean())
+        return Judgement(self.metric, quality, self._loss(torch.from_numpy(answers)))
+
+    def _loss(self, answers: Tensor) -> float:
+        probabilities = are_probabilities(self.reference, self.labels)
+        if self.labels is not None:
+            return loss_of_labels(answers, torch.from_numpy(self.labels), probabilities=probabilities).item()
+        return loss_of_imitation([answers], [torch.from_numpy(self.reference)], probabilities=probabilities).item()
 
 
 @dataclass(frozen=True)
