@@ -14,10 +14,12 @@ from app.core.recipes.low_rank_factorization import LowRankFactorization
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
 from app.core.recipes.sparsity_training import SparsityTraining
+from app.core.recipes.structured_pruning import StructuredPruning
 
 Step = Annotated[
     SparsityTraining
     | MagnitudePruning
+    | StructuredPruning
     | LowRankFactorization
     | FineTuning
     | Distillation
@@ -43,4 +45,5 @@ __all__ = [
     "StaticQuantization",
     "Step",
     "StepBase",
+    "StructuredPruning",
 ]
