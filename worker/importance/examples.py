@@ -1,6 +1,7 @@
 """The training examples on which importance is judged."""
 
 from collections.abc import Iterator
+from itertools import chain, count, islice
 
 from torch import Tensor
 
@@ -9,6 +10,12 @@ from worker.network import Network
 from worker.run import Run
 
 Batch = tuple[tuple[Tensor, ...], Tensor | None]
+
+
+def example_batches_again(network: Network, run: Run, examples: int, batch_size: int, times: int) -> Iterator[Batch]:
+    """`times` batches of them, from the start again where they end."""
+    endless = chain.from_iterable(example_batches(network, run, examples, batch_size) for _ in count())
+    return islice(endless, times)
 
 
 def example_batches(network: Network, run: Run, examples: int, batch_size: int) -> Iterator[Batch]:

@@ -1,6 +1,7 @@
-"""The squares of what each weight of a layer multiplies, for one call of the layer."""
+"""Sums over what each weight of a layer multiplies, for one call of the layer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,9 +11,21 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-def squared_inputs(layer: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Tensor]:
-    """By the weight's name in the layer: sums over examples and positions, in a shape that broadcasts against the
-    weight. Empty for layers without such weights."""
+@dataclass(frozen=True)
+class InputSums:
+    """Over `count` examples and positions: sums of the values that the weight multiplies, and of their squares."""
+
+    count: int
+    total: Tensor
+    squares: Tensor
+
+    def __add__(self, other: "InputSums") -> "InputSums":
+        return InputSums(self.count + other.count, self.total + other.total, self.squares + other.squares)
+
+
+def inputs_of_weights(layer: nn.Module, inputs: tuple[Any, ...]) -> dict[str, InputSums]:
+    """By the weight's name in the layer; the sums have a shape that broadcasts against the weight. Empty for layers
+    without such weights."""
     if isinstance(layer, nn.Linear):
         return {"weight": _of_features(inputs[0])}
     if isinstance(layer, nn.Embedding):
@@ -26,26 +39,30 @@ def squared_inputs(layer: nn.Module, inputs: tuple[Any, ...]) -> dict[str, Tenso
     return {}
 
 
-def _of_features(values: Tensor) -> Tensor:
-    return values.square().flatten(0, -2).sum(0, keepdim=True)
+def _of_features(values: Tensor) -> InputSums:
+    rows = values.flatten(0, -2)
+    return InputSums(len(rows), rows.sum(0, keepdim=True), rows.square().sum(0, keepdim=True))
 
 
-def _of_rows(ids: Tensor, rows: int) -> Tensor:
-    """A row is multiplied by one wherever it is read."""
-    return torch.bincount(ids.flatten(), minlength=rows).float().unsqueeze(1)
+def _of_rows(ids: Tensor, rows: int) -> InputSums:
+    read = torch.bincount(ids.flatten(), minlength=rows).float().unsqueeze(1)
+    return InputSums(ids.numel(), read, read)
 
 
-def _of_kernel(layer: Any, images: Tensor) -> Tensor:
-    """Each weight of a kernel meets other positions at the border, and those that a stride leaves out never: what it
+def _of_kernel(layer: Any, images: Tensor) -> InputSums:
+    """Each weight of a kernel meets other positions at the border, and never those that a stride leaves out: what it
     meets is the derivative of the layer's summed answer by it. One output channel in each group tells for all."""
-    groups = layer.groups
-    transposed = isinstance(layer, _TRANSPOSED)
+    groups, transposed = layer.groups, isinstance(layer, _TRANSPOSED)
     weight = layer.weight.detach()[:, :1] if transposed else layer.weight.detach()[:: len(layer.weight) // groups]
     weight = weight.clone().requires_grad_()
-    with torch.enable_grad():
-        answer = _called_with(layer, images.square(), weight)
-        found: Tensor = torch.autograd.grad(answer.sum(), weight)[0]
-    return found if transposed or groups == 1 else found.repeat_interleave(len(layer.weight) // groups, dim=0)
+    sums = []
+    for values in (images, images.square()):
+        with torch.enable_grad():
+            answer = _called_with(layer, values, weight)
+            found = torch.autograd.grad(answer.sum(), weight)[0]
+        sums.append(found if transposed or groups == 1 else found.repeat_interleave(len(layer.weight) // groups, 0))
+    positions = images if transposed else answer
+    return InputSums(positions.numel() // positions.shape[1], *sums)
 
 
 def _called_with(layer: Any, images: Tensor, weight: Tensor) -> Tensor:
@@ -57,20 +74,20 @@ def _called_with(layer: Any, images: Tensor, weight: Tensor) -> Tensor:
     return answer
 
 
-def _of_recurrent(layer: nn.RNNBase, sequence: Tensor, state: Any = None) -> dict[str, Tensor]:
+def _of_recurrent(layer: nn.RNNBase, sequence: Tensor, state: Any = None) -> dict[str, InputSums]:
     """Each of a stack's layers is run by itself, because what passes between them can't be seen from outside."""
-    squares: dict[str, Tensor] = {}
+    sums: dict[str, InputSums] = {}
     directions = 2 if layer.bidirectional else 1
     for depth in range(layer.num_layers):
         outputs = []
         for direction in range(directions):
             suffix = f"_l{depth}{'_reverse' if direction else ''}"
             answer, hidden = _one_direction(layer, suffix, sequence, _state_of(state, depth * directions + direction))
-            squares[f"weight_ih{suffix}"] = _of_features(sequence)
-            squares[f"weight_hh{suffix}"] = _of_features(hidden)
+            sums[f"weight_ih{suffix}"] = _of_features(sequence)
+            sums[f"weight_hh{suffix}"] = _of_features(hidden)
             outputs.append(answer)
         sequence = torch.cat(outputs, dim=-1)
-    return squares
+    return sums
 
 
 def _one_direction(layer: nn.RNNBase, suffix: str, sequence: Tensor, state: Any) -> tuple[Tensor, Tensor]:
@@ -107,7 +124,7 @@ def _state_of(state: Any, position: int) -> Any:
     return state[position : position + 1]
 
 
-def _of_cell(values: Tensor, state: Any) -> dict[str, Tensor]:
+def _of_cell(values: Tensor, state: Any) -> dict[str, InputSums]:
     hidden = state[0] if isinstance(state, tuple) else state
-    squares = {"weight_ih": _of_features(values)}
-    return squares if hidden is None else squares | {"weight_hh": _of_features(hidden)}
+    sums = {"weight_ih": _of_features(values)}
+    return sums if hidden is None else sums | {"weight_hh": _of_features(hidden)}

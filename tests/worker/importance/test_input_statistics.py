@@ -1,4 +1,4 @@
-"""Each norm beside one computed from the layer's definition."""
+"""Each beside one computed from the layer's definition."""
 
 import numpy as np
 import pytest
@@ -6,18 +6,28 @@ import torch
 from torch import Tensor, nn
 
 from tests.worker.importance.runs import network_of, run_over
-from worker.importance.input_norms import input_norms
+from worker.importance.input_statistics import InputStatistics, input_statistics
 
 
-def norms(module: nn.Module, x: Tensor) -> dict[str, Tensor]:
+def statistics(module: nn.Module, x: Tensor) -> dict[str, InputStatistics]:
     network = network_of(module, tuple(x.shape[1:]))
-    return input_norms(network, run_over(network, x.numpy()))
+    return input_statistics(network, run_over(network, x.numpy()))
+
+
+def check(found: InputStatistics, values: Tensor) -> None:
+    """`values` of shape (observations, ...): what the weight meets, one row for each time."""
+    torch.testing.assert_close(found.norm.squeeze(), values.norm(dim=0).squeeze())
+    torch.testing.assert_close(found.mean.squeeze(), values.mean(dim=0).squeeze())
+    torch.testing.assert_close(
+        found.deviation.squeeze(), values.std(dim=0, correction=0).squeeze(), atol=1e-4, rtol=1e-3
+    )
 
 
 def test_a_linear_layer_over_sequences() -> None:
     x = torch.randn(20, 6, 5)
-    found = norms(nn.Sequential(nn.Linear(5, 3)), x)
-    torch.testing.assert_close(found["0.weight"], x.reshape(-1, 5).norm(dim=0, keepdim=True))
+    found = statistics(nn.Sequential(nn.Linear(5, 3)), x)["0.weight"]
+    assert found.norm.shape == (1, 5)
+    check(found, x.reshape(-1, 5))
 
 
 @pytest.mark.parametrize(
@@ -30,25 +40,24 @@ def test_a_linear_layer_over_sequences() -> None:
 )
 def test_a_convolution_meets_patches(settings: dict) -> None:
     x, layer = torch.randn(20, 4, 9, 9), nn.Conv2d(4, 6, **settings)
-    found = norms(nn.Sequential(layer), x)["0.weight"]
+    found = statistics(nn.Sequential(layer), x)["0.weight"]
     unfold = nn.Unfold(layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-    patches = unfold(x).transpose(1, 2).reshape(-1, 4, *layer.kernel_size).norm(dim=0)
-    expected = torch.stack([patches[:2]] * 3 + [patches[2:]] * 3) if layer.groups == 2 else patches[None]
-    torch.testing.assert_close(found, expected)
+    patches = unfold(x).transpose(1, 2).reshape(-1, 4, *layer.kernel_size)
+    check(found, torch.stack([patches[:, :2]] * 3 + [patches[:, 2:]] * 3, 1) if layer.groups == 2 else patches)
 
 
 def test_a_transposed_convolution_multiplies_each_value_with_the_whole_kernel() -> None:
     x = torch.randn(20, 4, 5)
-    found = norms(nn.Sequential(nn.ConvTranspose1d(4, 6, 3, stride=2)), x)["0.weight"]
-    expected = x.transpose(0, 1).reshape(4, -1).norm(dim=1)
-    torch.testing.assert_close(found.expand(4, 6, 3), expected[:, None, None].expand(4, 6, 3))
+    found = statistics(nn.Sequential(nn.ConvTranspose1d(4, 6, 3, stride=2)), x)["0.weight"]
+    check(found, x.transpose(1, 2).reshape(-1, 4, 1).expand(-1, 4, 3))
 
 
 def test_an_embeddings_row_counts_as_often_as_it_is_read() -> None:
     ids = np.array([[0, 1, 1], [1, 1, 4]])
     network = network_of(nn.Sequential(nn.Embedding(5, 2)), ("time",), "int64", low=0, high=5)
-    found = input_norms(network, run_over(network, ids))["0.weight"]
-    torch.testing.assert_close(found, torch.tensor([1.0, 4.0, 0.0, 0.0, 1.0]).sqrt().unsqueeze(1))
+    found = input_statistics(network, run_over(network, ids))["0.weight"]
+    assert found.norm.shape == (5, 1)
+    check(found, nn.functional.one_hot(torch.from_numpy(ids).flatten(), 5).float())
 
 
 class FirstAnswer(nn.Module):
@@ -64,7 +73,7 @@ class FirstAnswer(nn.Module):
 def test_recurrent_weights_meet_the_sequence_and_the_states_before(kind: type[nn.RNNBase]) -> None:
     torch.manual_seed(0)
     x, layer = torch.randn(9, 7, 5), kind(5, 4, num_layers=2, bidirectional=True, batch_first=True)
-    found = norms(FirstAnswer(layer), x)
+    found = statistics(FirstAnswer(layer), x)
     below = kind(5, 4, bidirectional=True, batch_first=True)
     below.load_state_dict({name: layer.state_dict()[name] for name in below.state_dict()})
     between, answers = below(x)[0].detach(), layer(x)[0].detach()
@@ -79,7 +88,7 @@ def test_recurrent_weights_meet_the_sequence_and_the_states_before(kind: type[nn
         "weight_hh_l1_reverse": answers[:, 1:, 4:],
     }
     for name, values in expected.items():
-        torch.testing.assert_close(found[f"layer.{name}"], values.flatten(0, 1).norm(dim=0, keepdim=True))
+        check(found[f"layer.{name}"], values.flatten(0, 1))
 
 
 def test_a_layer_called_twice_counts_both_calls() -> None:
@@ -93,5 +102,4 @@ def test_a_layer_called_twice_counts_both_calls() -> None:
 
     x, module = torch.randn(8, 5), Twice()
     second = torch.relu(module.layer(x)).detach()
-    expected = torch.cat([x, second]).norm(dim=0, keepdim=True)
-    torch.testing.assert_close(norms(module, x)["layer.weight"], expected)
+    check(statistics(module, x)["layer.weight"], torch.cat([x, second]))
