@@ -87,12 +87,14 @@ def _described(row: ModelRow, path: str) -> ModelFile:
 
 
 def _known_inputs(row: ModelRow) -> dict[str, Any]:
-    """As given, as found by inspection, or else those of the model whose network it has."""
+    """As given, as found by inspection, or else those of the model whose network it has, or of its network.json."""
     for each in (row, row.base):
         if each is not None and each.given_inputs:
             return {"inputs": each.given_inputs, "inputs_from": "given"}
         if each is not None and each.inspection:
             return {"inputs": each.inspection["inputs"], "inputs_from": each.inspection["inputs_from"]}
+    if row.architecture and row.architecture["source"] == "network":
+        return {"inputs": row.architecture["network"]["inputs"], "inputs_from": "given"}
     return {}
 
 

@@ -53,7 +53,8 @@ ARCHITECTURE_FIELD = json_schema(
     "JSON: the network that a state dict's weights belong to; TorchScript needs none. Layers of torch.nn, for example "
     '`{"source": "layers", "layers": [{"type": "Flatten"}, {"type": "Linear", "name": "fc", "in_features": 784, '
     '"out_features": 10}]}`; or a config.json of the transformers library, `{"source": "transformers", "config": '
-    '{"model_type": "bert", …}}`; or the network of an earlier upload, `{"source": "model", "model": "model_…"}`. Left '
+    '{"model_type": "bert", …}}`; or the network of an earlier upload, `{"source": "model", "model": "model_…"}`; or '
+    'the network.json that this service wrote beside the weights, `{"source": "network", "network": {…}}`. Left '
     "out, it is taken from an earlier upload of yours whose tensors have the same names and shapes, if there is one.",
     examples=[""],
 )

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, field_validator
 
 from app.core.schemas import Schema
 from app.core.transformers_config import cleaned
+from app.core.written_networks import WrittenNetwork
 
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){0,7}$")]
 LayerType = Literal[
@@ -86,6 +87,13 @@ class ModelArchitecture(Schema):
     )
 
 
+class NetworkArchitecture(Schema):
+    """A network that this service wrote: its `network.json`, which says what the layers are and how they are joined."""
+
+    source: Literal["network"]
+    network: WrittenNetwork = Field(description="The content of network.json.")
+
+
 ArgumentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 _LARGEST = 1 << 20
 ArgumentNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)] | Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
@@ -119,6 +127,7 @@ class ZooArchitecture(Schema):
 _FETCHES = re.compile(r"pretrained|weights|checkpoint|cache|path|file|url|hub")
 
 Architecture = Annotated[
-    LayersArchitecture | TransformersArchitecture | ModelArchitecture | ZooArchitecture, Field(discriminator="source")
+    LayersArchitecture | TransformersArchitecture | ModelArchitecture | NetworkArchitecture | ZooArchitecture,
+    Field(discriminator="source"),
 ]
 ARCHITECTURE: TypeAdapter[Architecture] = TypeAdapter(Architecture)

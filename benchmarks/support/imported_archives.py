@@ -24,6 +24,7 @@ from worker.network import Network
 
 ALL: list[tuple[Case, Way]] = [*ARCHIVES, *((case, "trace") for case in LIBRARY)]
 TRAINED_BATCH = 5
+OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,12 @@ def _written_and_read(network: Network, case: Case, folder: Path) -> tuple[Outpu
 
 
 def _travels(network: Network, kind: OutputFormat, folder: Path, inputs: Sequence[Tensor]) -> bool:
-    path = folder / f"model{SUFFIXES[kind]}"
+    path = folder / OUTPUTS / f"model{SUFFIXES[kind]}"
+    path.parent.mkdir(exist_ok=True)
     try:
-        companions = tuple(one.name for one in export(network, kind, path))
-        file = WrittenFile(name=path.name, path=path.name, companions=companions, format=kind, role="artifact",
+        companions = tuple(f"{OUTPUTS}/{one.name}" for one in export(network, kind, path))
+        place = f"{OUTPUTS}/{path.name}"
+        file = WrittenFile(name=path.name, path=place, companions=companions, format=kind, role="artifact",
                            parameters=0, nonzero_parameters=0, macs=None)  # fmt: skip
         answers = run(file, load(file, folder, network.inputs), inputs)
     except Problem:

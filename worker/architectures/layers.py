@@ -116,7 +116,7 @@ def make_layer(layer: Layer, path: str) -> nn.Module:
     """The torch.nn module of the layer's class and arguments, on the meta device."""
     layer_class: type[nn.Module] = getattr(nn, layer.type)
     arguments = {name: _plain(value) for name, value in (layer.__pydantic_extra__ or {}).items()}
-    _check_arguments(layer_class, arguments, path)
+    check_arguments(layer_class, arguments, path)
     arguments.pop("inplace", None)  # in-place activations overwrite what a residual sum still needs
     try:
         with torch.device("meta"):
@@ -128,7 +128,8 @@ def make_layer(layer: Layer, path: str) -> nn.Module:
         ) from error
 
 
-def _check_arguments(layer_class: type[nn.Module], arguments: Mapping[str, Any], path: str) -> None:
+def check_arguments(layer_class: type[nn.Module], arguments: Mapping[str, Any], path: str) -> None:
+    """Raises Invalid where the class takes other arguments, or a number is so large that a layer is never made."""
     accepted = _accepted(layer_class)
     unknown = sorted(set(arguments) - set(accepted))
     if unknown:
@@ -163,6 +164,6 @@ def _plain(value: Any) -> Any:
 
 
 def _numbers_in(value: Any) -> list[float]:
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return [number for each in value for number in _numbers_in(each)]
     return [value] if isinstance(value, int | float) else []

@@ -32,8 +32,37 @@ _ROOTS = {
 
 def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:
     described = json.loads(Path(description).read_text())
-    network, tied, tensors = build_network(described), described["tied"], load_file(weights)
-    network.load_state_dict(tensors | {alias: tensors[name] for alias, name in tied.items()}, assign=True)
+    tensors = unpacked(load_file(weights), described.get("packed", {}))
+    return with_weights(build_network(described), described["tied"], tensors)
+
+
+def unpacked(tensors: dict[str, torch.Tensor], packed: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """The tensors with those that the file holds in fewer bits made float32; `packed` tells how, by their names."""
+    for name, kind in packed.items():
+        beside = {what: tensors.pop(f"{name}.{what}", None) for what in ("scale", "zero_point")}
+        tensors[name] = _UNPACK[kind](tensors[name], **beside)
+    return tensors
+
+
+def _from_floats(codes: torch.Tensor, **_none: None) -> torch.Tensor:
+    return codes.float()
+
+
+def _from_groups(codes: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor | None) -> torch.Tensor:
+    """Each row of neighbours has one scale and one zero point."""
+    values = codes.float().reshape(len(scale), -1)
+    if zero_point is not None:
+        values = values - zero_point.float().unsqueeze(1)
+    return (values * scale.unsqueeze(1)).reshape(codes.shape)
+
+
+_UNPACK: dict[str, Callable[..., torch.Tensor]] = {"cast": _from_floats, "grouped": _from_groups}
+
+
+def with_weights(
+    network: fx.GraphModule, tied: Mapping[str, str], tensors: Mapping[str, torch.Tensor]
+) -> fx.GraphModule:
+    network.load_state_dict({**tensors, **{alias: tensors[name] for alias, name in tied.items()}}, assign=True)
     for alias, name in tied.items():
         owner, _, leaf = alias.rpartition(".")
         setattr(network.get_submodule(owner), leaf, _attribute(network, name))

@@ -13,6 +13,7 @@ from worker.architectures import (
     build,
     layers,  # noqa: F401
     transformers,  # noqa: F401
+    written,  # noqa: F401
     zoo,  # noqa: F401
 )
 

@@ -271,6 +271,7 @@ class TestVerification:
 
 
 class TestWhatIsDecided:
+    @pytest.mark.filterwarnings("ignore:.*was found in ScriptModule constants")
     def test_a_setting_that_sizes_decide_is_fixed_and_noted(self) -> None:
         case = case_named("encoder decoder")
         source = case.build().eval()

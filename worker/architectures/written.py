@@ -1,0 +1,53 @@
+"""A network that was written as network.json -> that network, with the weights that stand beside it."""
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from app.core.architectures import NetworkArchitecture
+from worker.architectures import Material, build, untrained
+from worker.architectures.fit import check_fit, malformed, shapes_of, widened
+from worker.architectures.layers import check_arguments
+from worker.exporting.load_network import build_network, with_weights
+from worker.training.initialization import initialize
+
+ADVICE = "Send the network.json that was written beside these weights."
+
+
+@build.register
+def _(architecture: NetworkArchitecture, material: Material) -> nn.Module:
+    network, tied = _network(architecture), architecture.network.tied
+    expected = {name: shape for name, shape in shapes_of(network.state_dict()).items() if name not in tied}
+    check_fit(expected, shapes_of(material.weights), ADVICE)
+    weights = {name: widened(tensor) for name, tensor in material.weights.items()}
+    return with_weights(network, tied, weights)
+
+
+@untrained.register
+def _(architecture: NetworkArchitecture) -> nn.Module:
+    network = _network(architecture).to_empty(device="cpu")
+    initialize(network, None, torch.initial_seed())
+    return network.requires_grad_(True).eval()
+
+
+def _network(architecture: NetworkArchitecture) -> fx.GraphModule:
+    """On the meta device, so that a description can't ask for more memory than the file has."""
+    description: dict[str, Any] = architecture.network.model_dump(mode="json")
+    for layer in architecture.network.layers:
+        layer_class = getattr(nn, layer.layer_class, None)
+        if not (isinstance(layer_class, type) and issubclass(layer_class, nn.Module)):
+            raise malformed(f"torch.nn has no {layer.layer_class}, which network.json names for {layer.name}.")
+        check_arguments(layer_class, layer.arguments, layer.name)
+    try:
+        network = build_network(description)
+        network.graph.lint()
+        known = network.state_dict()
+        for alias, name in architecture.network.tied.items():
+            known[alias], known[name]
+    except Exception as error:
+        raise malformed(
+            "network.json doesn't describe a network: a layer can't be made with its arguments, or the graph reads "
+            "what isn't there. Send it as it was written."
+        ) from error
+    return network
