@@ -18,6 +18,7 @@ from app.core.recipes import Step
 from worker.archives.module import ArchiveModule
 from worker.archives.part import Part
 from worker.inputs import random_inputs
+from worker.packing.packed import Packed
 
 FileChange = Callable[[Path, Path], None]
 
@@ -39,7 +40,9 @@ class Network:
     `warnings` tell its owner what the rebuilt network no longer does.
 
     A technique that works on a written file (int8 by a runtime's own quantizer) leaves `module` as it is and adds to
-    `after_export`: functions of a source and a target path, run in order when that format is written.
+    `after_export`: functions of a source and a target path, run in order when that format is written. `packed` has, by
+    their names, the parameters that TorchScript archives and state dicts hold in fewer bits; those in `module` are what
+    they unpack to.
     """
 
     module: fx.GraphModule
@@ -51,13 +54,14 @@ class Network:
     blocked_by: tuple[Blocker, ...] = ()
     looked_at: tuple[PartFacts, ...] = ()
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
+    packed: Mapping[str, Packed] = field(default_factory=dict)
 
     def changed_after_export(self, output_format: OutputFormat, change: FileChange) -> "Network":
         changes = (*self.after_export.get(output_format, ()), change)
         return replace(self, after_export={**self.after_export, output_format: changes})
 
     def quantized_in(self, output_format: OutputFormat) -> bool:
-        return bool(self.after_export.get(output_format))
+        return bool(self.after_export.get(output_format) or self.packed)
 
     @property
     def parts(self) -> tuple[Part, ...]:

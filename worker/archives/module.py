@@ -25,6 +25,8 @@ class ArchiveModule(nn.Module):
 
     Each part stands at its path as the graph of layers that it was rebuilt as; elsewhere there are parameters alone.
     Gradients reach all of them. A copy shares the archive, and nothing else.
+
+    `place_of` has the archive's names of tensors, by those here.
     """
 
     def __init__(self, kept: KeptArchive, parts: Iterable[Part]) -> None:
@@ -34,7 +36,7 @@ class ArchiveModule(nn.Module):
         self._store_the_rest()
         for part in self._parts.values():
             put_module(self, part.path, part.module)
-        self._place_of = dict(self._places())
+        self.place_of = dict(self._places())
         self._tie()
         self.eval()
 
@@ -49,7 +51,7 @@ class ArchiveModule(nn.Module):
 
     def write_back(self) -> None:
         tensors = {**dict(self.named_parameters(remove_duplicate=False)), **dict(self.named_buffers())}
-        self.kept.put({self._place_of[name]: one for name, one in tensors.items() if name in self._place_of})
+        self.kept.put({self.place_of[name]: one for name, one in tensors.items() if name in self.place_of})
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -102,9 +104,9 @@ class ArchiveModule(nn.Module):
         first: dict[int, nn.Parameter] = {}
         theirs = dict(self.kept.archive.named_parameters(remove_duplicate=False))
         for name, parameter in list(self.named_parameters(remove_duplicate=False)):
-            if name in self._place_of and self._place_of[name] in theirs:
+            if name in self.place_of and self.place_of[name] in theirs:
                 owner, _, leaf = name.rpartition(".")
-                one = first.setdefault(theirs[self._place_of[name]].data_ptr(), parameter)
+                one = first.setdefault(theirs[self.place_of[name]].data_ptr(), parameter)
                 self.get_submodule(owner)._parameters[leaf] = one
 
 

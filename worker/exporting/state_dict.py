@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, fx, nn
 from app.core.errors import Problem
 from worker.exporting import load_network
 from worker.network import Network, layers_of
+from worker.packing.packed import Packed
 
 _DESCRIPTION = "network.json"
 _LOADER = "load_network.py"
@@ -23,9 +25,10 @@ _NOT_ARGUMENTS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype"}
 def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
     """Beside `path`: network.json, and the loader that reads both with torch and safetensors only."""
     weights, tied = _weights(network.module)
-    save_file(weights, path, metadata={"format": "pt"})
+    packed = {name: one for name, one in network.packed.items() if name in weights}
+    save_file(weights | _packed_tensors(packed), path, metadata={"format": "pt"})
     description = path.with_name(_DESCRIPTION if path.stem == "model" else f"{path.stem}.{_DESCRIPTION}")
-    description.write_text(json.dumps(describe(network, tied), allow_nan=False, indent=1))
+    description.write_text(json.dumps(describe(network, tied) | _packing(packed), allow_nan=False, indent=1))
     loader = path.with_name(_LOADER)
     shutil.copyfile(str(load_network.__file__), loader)
     return description, loader
@@ -42,6 +45,15 @@ def _weights(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
         else:
             tied[name] = first
     return weights, tied
+
+
+def _packed_tensors(packed: Mapping[str, Packed]) -> dict[str, Tensor]:
+    beside = {f"{name}.{what}": one for name, each in packed.items() for what, one in each.beside().items()}
+    return {name: each.codes for name, each in packed.items()} | beside
+
+
+def _packing(packed: Mapping[str, Packed]) -> dict[str, dict[str, str]]:
+    return {"packed": {name: each.kind for name, each in packed.items()}} if packed else {}
 
 
 def describe(network: Network, tied: dict[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """TorchScript by tracing. torch.jit is on its way out of torch: only this module writes it."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,19 +10,28 @@ from app.core.errors import Problem
 from worker.archives.module import ArchiveModule
 from worker.inputs import random_inputs
 from worker.network import Network, tensors_in
+from worker.packing.in_torchscript import pack_archive
+from worker.packing.packed import Packed
 
 
 def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
     if isinstance(network.module, ArchiveModule):
         network.module.write_back()
         network.module.kept.save(path)
+        _pack(path, {network.module.place_of[name]: one for name, one in network.packed.items()})
         return ()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # constants: see below
         traced = torch.jit.trace(network.module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]
     _check_batch_is_free(network, traced)
     torch.jit.save(traced, str(path))
+    _pack(path, network.packed)
     return ()
+
+
+def _pack(path: Path, packed: Mapping[str, Packed]) -> None:
+    if packed:
+        pack_archive(path, packed)
 
 
 def _check_batch_is_free(network: Network, traced: torch.jit.ScriptModule) -> None:

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from torch import nn
+
 from app.core.errors import Invalid
 from app.core.recipes import Step
+from worker.network import layers_of
 
 _LISTED = 20
 
@@ -20,6 +23,13 @@ def selected(step: Step, layers: Iterable[str]) -> list[str]:
                 title="A pattern matches no layer",
             )
     return [name for name in names if not _matches(name, step.exclude) and (not step.only or _matches(name, step.only))]
+
+
+def unselected_layers(step: Step, module: nn.Module) -> frozenset[str]:
+    """The layers with parameters that the step must leave alone; "" stands for what belongs to no layer."""
+    layers = [name for name, layer in layers_of(module).items() if any(True for _ in layer.parameters(recurse=False))]
+    outside = {""} if step.only else set()
+    return frozenset({*layers} - {*selected(step, layers)} | outside)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

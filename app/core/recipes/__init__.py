@@ -14,6 +14,7 @@ from app.core.recipes.low_rank_factorization import LowRankFactorization
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
 from app.core.recipes.sparsity_training import SparsityTraining
+from app.core.recipes.storage import FloatCasting, WeightQuantization
 from app.core.recipes.structured_pruning import StructuredPruning
 
 Step = Annotated[
@@ -24,7 +25,9 @@ Step = Annotated[
     | FineTuning
     | Distillation
     | StaticQuantization
-    | DynamicQuantization,
+    | DynamicQuantization
+    | WeightQuantization
+    | FloatCasting,
     Field(discriminator="technique"),
 ]
 
@@ -38,6 +41,7 @@ __all__ = [
     "Distillation",
     "DynamicQuantization",
     "FineTuning",
+    "FloatCasting",
     "LowRankFactorization",
     "MagnitudePruning",
     "SparsityTraining",
@@ -45,5 +49,6 @@ __all__ = [
     "StaticQuantization",
     "Step",
     "StepBase",
+    "WeightQuantization",
     "StructuredPruning",
 ]

@@ -1,0 +1,127 @@
+"""Packed weights in an ONNX file, with the few operators that unpack them: ONNX Runtime carries those out once, when a
+session starts, and computes in float32 as before."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+from worker.exporting.onnx import layer_of
+from worker.packing.packed import Grouped, Packed
+
+# What a small tensor would save is less than what its operator takes.
+FEWEST_VALUES = 64
+_TYPES = {
+    torch.float16: TensorProto.FLOAT16,
+    torch.bfloat16: TensorProto.BFLOAT16,
+    torch.int8: TensorProto.INT8,
+    torch.uint8: TensorProto.UINT8,
+    torch.float32: TensorProto.FLOAT,
+}
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A float32 tensor of the file, of shape (rows, ...): one row for each thing that it computes, and transposed for
+    that where the file has it the other way. `layers` are those that read it."""
+
+    name: str
+    values: Tensor
+    transposed: bool
+    layers: frozenset[str]
+
+    @property
+    def rows(self) -> int:
+        return self.values.shape[:-1].numel() if self.values.ndim == 3 else self.values.shape[0]
+
+
+def pack_weights(model: onnx.ModelProto, left_alone: Collection[str], pack: Callable[[Weight], Packed | None]) -> int:
+    """Rewrites the model in place, and answers how many of its tensors were packed.
+
+    `left_alone` are names of layers, and "" what belongs to none. A tensor that one of them reads stays as it is.
+    """
+    readers = _readers(model)
+    found: list[tuple[onnx.TensorProto, Weight, Packed]] = []
+    for stored in model.graph.initializer:
+        if stored.data_type != TensorProto.FLOAT or np.prod(stored.dims) < FEWEST_VALUES:
+            continue
+        weight = _weight(stored, readers[stored.name])
+        packed = None if weight.layers & set(left_alone) else pack(weight)
+        if packed is not None:
+            found.append((stored, weight, packed))
+    for stored, weight, packed in found:
+        model.graph.initializer.remove(stored)
+        _write(model.graph, weight, packed)
+    return len(found)
+
+
+def _readers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
+    readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in model.graph.node:
+        for name in node.input:
+            readers[name].append(node)
+    return readers
+
+
+def _weight(stored: onnx.TensorProto, readers: list[onnx.NodeProto]) -> Weight:
+    values = torch.from_numpy(numpy_helper.to_array(stored).copy())
+    turned = values.ndim == 2 and any(_reads_columns(node, stored.name) for node in readers)
+    layers = frozenset(layer_of(node) for node in readers)
+    return Weight(stored.name, values.T.contiguous() if turned else values, turned, layers)
+
+
+def _reads_columns(node: onnx.NodeProto, name: str) -> bool:
+    """Whether the outputs of the product are the columns."""
+    if list(node.input).index(name) != 1:
+        return False
+    turned = any(one.name == "transB" and one.i for one in node.attribute)
+    return node.op_type == "MatMul" or (node.op_type == "Gemm" and not turned)
+
+
+def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed) -> None:
+    writer = _Writer(weight.name)
+    value = writer.cast(writer.store("codes", packed.codes))
+    if isinstance(packed, Grouped):
+        value = _write_groups(writer, value, packed)
+    if weight.transposed:
+        value = writer.node("Transpose", value, perm=[1, 0])
+    writer.nodes[-1].output[0] = weight.name
+    graph.initializer.extend(writer.stored)
+    for position, node in enumerate(writer.nodes):
+        graph.node.insert(position, node)
+
+
+def _write_groups(writer: "_Writer", value: str, packed: Grouped) -> str:
+    value = writer.node("Reshape", value, writer.store("groups", torch.tensor([len(packed.scale), -1])))
+    if packed.zero_point is not None:
+        value = writer.node("Sub", value, writer.cast(writer.store("zero_point", packed.zero_point.unsqueeze(1))))
+    value = writer.node("Mul", value, writer.store("scale", packed.scale.unsqueeze(1)))
+    return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
+
+
+class _Writer:
+    def __init__(self, name: str) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.stored: list[onnx.TensorProto] = []
+        self._name = name
+
+    def store(self, what: str, values: Tensor) -> str:
+        name = f"{self._name}.{what}"
+        kind = _TYPES.get(values.dtype, TensorProto.INT64)
+        raw = values.contiguous().view(torch.uint8) if values.ndim else values
+        self.stored.append(helper.make_tensor(name, kind, list(values.shape), raw.numpy().tobytes(), raw=True))
+        return name
+
+    def cast(self, value: str) -> str:
+        return self.node("Cast", value, to=TensorProto.FLOAT)
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        output = f"{self._name}.{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output

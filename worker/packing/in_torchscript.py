@@ -1,0 +1,127 @@
+"""Packed weights in an archive: wherever its code reads one, it unpacks it.
+
+`__setstate__` could unpack once, when the archive is loaded; but that is code that runs in whoever loads it, and is
+refused in uploads for that reason.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from worker.archives.kept import FLAT_WEIGHTS
+from worker.packing.packed import Grouped, Packed
+
+_FLOAT = 6  # TorchScript's number of float32
+_NEUTRAL = {"scale": torch.ones(1), "zero_point": torch.zeros(1, dtype=torch.uint8)}
+
+
+def pack_archive(path: Path, packed: Mapping[str, Packed]) -> None:
+    """Rewrites the file. `packed` by the archive's names of parameters."""
+    archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+    modules = {name: one for name, one in archive.named_modules() if not one._c.hasattr(FLAT_WEIGHTS)}
+    reads = [(graph, node) for graph in _graphs(archive) for node in graph.findAllNodes("prim::GetAttr")]
+    kinds = _kinds(modules, packed)
+    for _, node in reads:
+        if str(node.output().type()) != "Tensor":  # such as a bias that may be None
+            kinds.pop(_place(node), None)
+    for name, module in modules.items():
+        _store(module, name, packed, kinds)
+    for graph, node in reads:
+        if _place(node) in kinds:
+            _Unpacking(graph, node).write(kinds[_place(node)])
+    torch.jit.save(archive, str(path))
+
+
+def _place(read: Any) -> tuple[str, str]:
+    return str(read.inputsAt(0).type()), str(read.s("name"))
+
+
+def _kinds(modules: Mapping[str, Any], packed: Mapping[str, Packed]) -> dict[tuple[str, str], Packed]:
+    """An example of what is packed, by the type of the module and the name there: modules of one type share code."""
+    kinds: dict[tuple[str, str], Packed] = {}
+    for path, one in packed.items():
+        owner, _, name = path.rpartition(".")
+        if owner in modules:
+            kinds[str(modules[owner]._c._type()), name] = one
+    return kinds
+
+
+def _store(module: Any, path: str, packed: Mapping[str, Packed], kinds: Mapping[tuple[str, str], Packed]) -> None:
+    """Of one type all have the attributes that the code reads; where nothing is packed they change nothing."""
+    for (kind, name), example in kinds.items():
+        if kind != str(module._c._type()):
+            continue
+        mine = packed.get(f"{path}.{name}".lstrip("."))
+        if mine is not None:
+            module._c.setattr(name, nn.Parameter(mine.codes, requires_grad=False))
+        for beside in example.beside():
+            value = mine.beside()[beside] if mine is not None else _NEUTRAL[beside]
+            module._c._register_attribute(f"{name}_{beside}", torch._C.TensorType.get(), value)
+
+
+def _graphs(archive: Any) -> Iterator[Any]:
+    """Each once: modules of one type share them."""
+    methods: dict[str, Any] = defaultdict(list)
+    for _, module in archive.named_modules():
+        methods[str(module._c._type())] = [module._c._get_method(name) for name in module._c._method_names()]
+    for of_type in methods.values():
+        for method in of_type:
+            yield method.graph
+
+
+class _Unpacking:
+    """Written behind one read of a packed weight; whatever read that reads the unpacked one."""
+
+    def __init__(self, graph: Any, read: Any) -> None:
+        self._graph = graph
+        self._read = self._last = read
+
+    def write(self, example: Packed) -> None:
+        codes = self._read.output()
+        values = self._call("aten::to", codes, _FLOAT, False, False, None)
+        if isinstance(example, Grouped):
+            values = self._grouped(codes, values, example)
+        codes.replaceAllUsesAfterNodeWith(self._last, values)
+
+    def _grouped(self, codes: Any, values: Any, example: Grouped) -> Any:
+        scale = self._column("scale")
+        groups = self._call("aten::numel", self._beside("scale"))
+        values = self._call("aten::reshape", values, self._list(groups, self._constant(-1)))
+        if example.zero_point is not None:
+            values = self._call("aten::sub", values, self._column("zero_point"), 1)
+        values = self._call("aten::mul", values, scale)
+        return self._call("aten::reshape_as", values, codes)
+
+    def _column(self, name: str) -> Any:
+        return self._call("aten::unsqueeze", self._call("aten::to", self._beside(name), _FLOAT, False, False, None), 1)
+
+    def _beside(self, name: str) -> Any:
+        node = self._graph.create("prim::GetAttr", [self._read.inputsAt(0)], 1)
+        node.s_("name", f"{self._read.s('name')}_{name}")
+        return self._placed(node, torch._C.TensorType.get())
+
+    def _call(self, operator: str, *arguments: Any) -> Any:
+        values = [one if isinstance(one, torch._C.Value) else self._constant(one) for one in arguments]
+        kind = torch._C.IntType.get() if operator == "aten::numel" else torch._C.TensorType.get()
+        return self._placed(self._graph.create(operator, values, 1), kind)
+
+    def _list(self, *numbers: Any) -> Any:
+        node = self._graph.create("prim::ListConstruct", list(numbers), 1)
+        return self._placed(node, torch._C.ListType.ofInts())
+
+    def _constant(self, value: int | bool | None) -> Any:
+        node = self._graph.create("prim::Constant", 1)
+        if value is None:
+            return self._placed(node, torch._C.NoneType.get())
+        node.i_("value", int(value))
+        return self._placed(node, torch._C.BoolType.get() if isinstance(value, bool) else torch._C.IntType.get())
+
+    def _placed(self, node: Any, kind: Any) -> Any:
+        node.insertAfter(self._last)
+        node.output().setType(kind)
+        self._last = node
+        return node.output()
