@@ -1,16 +1,17 @@
 """Multiply-accumulates and output shapes, counted while a network answers one example."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from worker.archives.part import Part
 from worker.inputs import random_inputs
+from worker.kernels import without_fused_kernels
 from worker.network import Network, layers_of, tensors_in
 
 
@@ -25,12 +26,33 @@ class Counts:
 
 def count(network: Network) -> Counts:
     example = random_inputs(network.inputs, 1, seed=0)
+    whole = _counted(network.module, "", lambda: network.run(*example))
+    if not network.keeps_its_forward:
+        return whole
+    parts = [_count_part(part) for part in network.parts]
+    by_layer = {name: macs for part in parts for name, macs in part.layer_macs.items()}
+    return Counts(whole.macs, by_layer, {name: shape for part in parts for name, shape in part.output_shapes.items()})
+
+
+def _count_part(part: Part) -> Counts:
+    with torch.inference_mode():
+        return _counted(part.module, part.path, lambda: part.module(*part.examples(1)))
+
+
+def _counted(module: nn.Module, path: str, run: Callable[[], object]) -> Counts:
+    """`path` stands before the names of the module's layers."""
     shapes: dict[str, tuple[int, ...]] = {}
     counter = FlopCounterMode(display=False)
-    with _frozen(network.module), _recorded_shapes(network.module, shapes), _countable_kernels(), counter:
-        network.run(*example)
-    by_layer = {path.partition(".")[2]: sum(of.values()) // 2 for path, of in counter.get_flop_counts().items()}
-    return Counts(counter.get_total_flops() // 2, by_layer, shapes)
+    # A fused kernel has no formula in the counter; the matrix products inside it have.
+    with _frozen(module), _recorded_shapes(module, shapes), without_fused_kernels(), counter:
+        run()
+    by_layer = {name.partition(".")[2]: sum(of.values()) // 2 for name, of in counter.get_flop_counts().items()}
+    prefix = f"{path}." if path else ""
+    return Counts(
+        counter.get_total_flops() // 2,
+        {f"{prefix}{name}": macs for name, macs in by_layer.items()},
+        {f"{prefix}{name}": shape for name, shape in shapes.items()},
+    )
 
 
 @contextmanager
@@ -45,17 +67,6 @@ def _frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-
-
-@contextmanager
-def _countable_kernels() -> Iterator[None]:
-    """Fused recurrent and attention kernels have no formula in the counter; the matrix products inside them have."""
-    before, *_ = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)  # type: ignore[no-untyped-call]
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mkldnn.set_flags(_enabled=before, _fp32_precision=None)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
