@@ -19,6 +19,10 @@ def digits(number: float, significant: int = 3) -> str:
     return f"{number:,.{decimals}f}"
 
 
+def signed_digits(number: float) -> str:
+    return f"{'−' if number < 0 else ''}{digits(abs(number))}"
+
+
 def size(size_bytes: int) -> str:
     """Bytes in decimal units, as file managers and disk makers count: `4.81 MB`."""
     return _scaled(size_bytes, _BYTE_UNITS, separator=" ")

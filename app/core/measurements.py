@@ -76,6 +76,25 @@ class StepResult(Schema):
     epochs: tuple[Epoch, ...] = ()
     details: tuple[DetailTable, ...] = ()
 
+    @property
+    def kept_epoch(self) -> Epoch | None:
+        """The one whose weights were kept; None where no epoch was better than the weights from which it began."""
+        return next((epoch for epoch in reversed(self.epochs) if epoch.best), None)
+
+    @property
+    def training_metric(self) -> Metric | None:
+        return next((epoch.metric for epoch in self.epochs if epoch.metric), None)
+
+    @property
+    def test_quality(self) -> float | None:
+        """In the metric of the training: without labels that is agreement, whatever the files are judged by."""
+        judged = self.after.quality
+        if judged is None:
+            return None
+        if judged.metric == self.training_metric:
+            return judged.value
+        return judged.agreement if self.training_metric == "agreement" else None
+
 
 class Speedup(Schema):
     """`median` = `runtime_only` x `compression_only`; `ci95` is a bootstrap interval of `median`."""

@@ -1,14 +1,15 @@
 """What a reader of a result must know before believing it, in plain words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.core import figures
-from app.core.intervals import Interval
-from app.core.measurements import Comparison, Latency, Measurement, Metric, Quality, Speedup
+from app.core.intervals import Interval, wilson_ci95
+from app.core.measurements import Comparison, Latency, Measurement, Metric, Quality, Speedup, StepResult
 
 FEW_EXAMPLES = 500
 NOTABLE_ZEROS = 0.01
 NOTABLE_SPEEDUP = 1.05
+OVERFITTED_POINTS, OVERFITTED_ERROR = 5, 2
 
 
 def warnings_about(baseline: Measurement, compressed: Measurement, comparison: Comparison) -> Iterator[str]:
@@ -17,6 +18,30 @@ def warnings_about(baseline: Measurement, compressed: Measurement, comparison: C
     yield from _about_zeros(baseline, compressed)
     if comparison.speedup is not None:
         yield from _about_speed(comparison.speedup)
+
+
+def warnings_about_training(steps: Sequence[StepResult]) -> Iterator[str]:
+    """Of the last step that trained: what an earlier one learned by heart, a later one may have unlearned."""
+    step = next((step for step in reversed(steps) if step.kept_epoch is not None), None)
+    if step is None or step.kept_epoch is None or step.training_metric is None:
+        return
+    training, test, metric = step.kept_epoch.training_quality, step.test_quality, step.training_metric
+    if training is None or test is None or step.after.quality is None:
+        return
+    if _is_far_better(metric, training, test, step.after.quality.examples):
+        yield (
+            f"After {step.technique} the network does far better on the examples that it was trained on than on test "
+            f"examples: {metric.replace('_', ' ')} {figures.quality(metric, training)} against "
+            f"{figures.quality(metric, test)}. It has learned them by heart (overfitting). "
+            "More of the same won't help: add training examples, or set `augmentation`, `weight_decay` or "
+            "`label_smoothing`."
+        )
+
+
+def _is_far_better(metric: Metric, training: float, test: float, examples: int) -> bool:
+    if metric == "mean_squared_error":
+        return test > OVERFITTED_ERROR * training
+    return training - test > OVERFITTED_POINTS / 100 and training > wilson_ci95(test * examples, examples)[1]
 
 
 def slower_quantized(name: str, latency: Latency, float_name: str, float_latency: Latency) -> str:

@@ -7,7 +7,7 @@ from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
 from app.core.measurements import ArtifactResult, Comparison, Latency, Measurement, Result, Speedup, StepResult
-from app.core.result_warnings import NOTABLE_SPEEDUP, slower_quantized, warnings_about
+from app.core.result_warnings import NOTABLE_SPEEDUP, slower_quantized, warnings_about, warnings_about_training
 from app.core.schemas import Schema
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
 
@@ -62,17 +62,21 @@ def assemble(
     baseline = next(each for each in files if each.file.role == "upload")
     choice = _choose([each for each in files if each.file.role == "artifact"], minimize, seed)
     best = choice.best
+    steps = _steps(compression, files, best)
     comparison = _compared(baseline, _uncompressed(files, baseline, best, compression), best, seed)
     return Result(
         baseline=baseline.measurement,
         compressed=best.measurement,
-        steps=_steps(compression, files, best),
+        steps=steps,
         best=best.file.name,
         comparison=comparison,
         artifacts=tuple(_artifact(each) for each in choice.delivered),
         environment=timings.environment,
-        warnings=_warnings(compression, timings, files, choice)
-        + tuple(warnings_about(baseline.measurement, best.measurement, comparison)),
+        warnings=(
+            *_warnings(compression, timings, files, choice),
+            *warnings_about(baseline.measurement, best.measurement, comparison),
+            *warnings_about_training(steps),
+        ),
     )
 
 

@@ -23,11 +23,11 @@ _FILL = {"upload": "var(--before)", "file": "var(--after)"}
 def charts(result: Result) -> Iterator[tuple[str, str]]:
     """Pairs of a caption and an SVG element."""
     files = _files(result)
-    yield "File size", _drawn(_sizes(files))
+    yield "File size", drawn(_sizes(files))
     if all(measured.latency_ms for _, _, measured in files):
-        yield "Time of single calls", _drawn(_latencies(files))
+        yield "Time of single calls", drawn(_latencies(files))
     if all(measured.quality for _, _, measured in files):
-        yield _quality_caption(result), _drawn(_qualities(files))
+        yield _quality_caption(result), drawn(_qualities(files))
 
 
 def _files(result: Result) -> Sequence[tuple[str, str, Measurement]]:
@@ -44,7 +44,7 @@ def _sizes(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
     bars = {
         "mark": {"type": "bar", "height": 14},
         "encoding": {
-            "x": _horizontal("value", "", zero=True) | {"axis": None},
+            "x": horizontal("value", "", zero=True) | {"axis": None},
             "y": _vertical(files),
             "color": _colour(),
         },
@@ -77,7 +77,7 @@ def _qualities(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
     judged = [(name, kind, measured.quality) for name, kind, measured in files if measured.quality]
     values = [_judged_value(name, kind, quality) for name, kind, quality in judged]
     unit = "" if judged[0][2].metric == "mean_squared_error" else "%"
-    position, across, colour = _horizontal("low", unit), _vertical(files), _colour()
+    position, across, colour = horizontal("low", unit), _vertical(files), _colour()
     spread = {
         "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
         "encoding": {"x": position, "x2": {"field": "high"}, "y": across, "color": colour},
@@ -117,11 +117,16 @@ def _quantiles(samples: Sequence[float]) -> list[float]:
 
 
 def _chart(values: Values, layers: list[Specification], rows: int) -> Specification:
+    return styled(values, layers, WIDTH, ROW_HEIGHT * rows)
+
+
+def styled(values: Values, layers: list[Specification], width: int, height: int) -> Specification:
+    """As all charts of a report look."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "data": {"values": values},
-        "width": WIDTH,
-        "height": ROW_HEIGHT * rows,
+        "width": width,
+        "height": height,
         "layer": layers,
         "background": None,
         "padding": 2,
@@ -136,7 +141,7 @@ def _chart(values: Values, layers: list[Specification], rows: int) -> Specificat
     }  # fmt: skip
 
 
-def _horizontal(field: str, title: str, *, zero: bool = False) -> Specification:
+def horizontal(field: str, title: str, *, zero: bool = False) -> Specification:
     return {
         "field": field,
         "type": "quantitative",
@@ -153,7 +158,7 @@ def _logarithmic(field: str, title: str, shown: Sequence[float]) -> Specificatio
     end = min(number for number in round_numbers if number >= max(shown))
     between = [number for number in round_numbers if start <= number <= end]
     powers = [10.0**exponent for exponent in exponents if start <= 10.0**exponent <= end]
-    return _horizontal(field, title) | {
+    return horizontal(field, title) | {
         "scale": {"type": "log", "domain": [start, end]},
         "axis": {
             "title": title,
@@ -191,7 +196,7 @@ def _colour() -> Specification:
     }
 
 
-def _drawn(specification: Specification) -> str:
+def drawn(specification: Specification) -> str:
     """The size is left to the page: only the shape (`viewBox`) stays."""
     svg: str = vl_convert.vegalite_to_svg(specification)
     return re.sub(r' width="\d+(\.\d+)?" height="\d+(\.\d+)?"', "", svg, count=1)

@@ -15,6 +15,7 @@ from app.core.reports.explanations import explanations
 from app.core.reports.markdown import plain
 from app.core.reports.running import lines_to_run, needed_beside, needed_packages
 from app.core.reports.sentence import sentence
+from app.core.reports.steps import stories
 from app.core.reports.tables import before_and_after, step_by_step
 
 ReportKind = Literal["report.html", "report.md", "report.json", "recipe.json"]
@@ -26,11 +27,11 @@ def render(report: ReportData, kind: ReportKind) -> str:
 
 def _html(report: ReportData) -> str:
     drawn = [(caption, Markup(svg)) for caption, svg in charts(report.result)]  # noqa: S704 - Vega escapes its texts
-    return _templates().get_template("report.html.j2").render(_shown(report), charts=drawn)
+    return _templates().get_template("report.html.j2").render(_shown(report, drawn=True), charts=drawn)
 
 
 def _markdown(report: ReportData) -> str:
-    return _templates().get_template("report.md.j2").render(_shown(report))
+    return _templates().get_template("report.md.j2").render(_shown(report, drawn=False))
 
 
 def _json(report: ReportData) -> str:
@@ -50,7 +51,7 @@ _RENDERERS: dict[ReportKind, Callable[[ReportData], str]] = {
 }
 
 
-def _shown(report: ReportData) -> dict[str, object]:
+def _shown(report: ReportData, *, drawn: bool) -> dict[str, object]:
     result = report.result
     return {
         "report": report,
@@ -58,6 +59,7 @@ def _shown(report: ReportData) -> dict[str, object]:
         "sentence": sentence(result),
         "rows": before_and_after(result),
         "steps": step_by_step(result, report.steps),
+        "stories": list(stories(result, drawn=drawn)),
         "explanations": list(explanations(result)),
         "recipe": _recipe(report).strip(),
     }

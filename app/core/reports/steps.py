@@ -1,0 +1,94 @@
+"""What single steps did: learning curves, the qualities of a network that trained, and tables of the step's own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.core import figures
+from app.core.details import DetailTable, Value
+from app.core.measurements import Epoch, Metric, Result, StepResult
+from app.core.reports.learning_curves import learning_curves
+
+SMALLEST_WRITTEN_OUT = 1e-4
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table of finished text. `note` says what it leaves out."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StepStory:
+    """`curves` are pairs of a caption and an SVG element."""
+
+    name: str
+    tables: tuple[Cells, ...]
+    curves: tuple[tuple[str, str], ...]
+
+
+def stories(result: Result, *, drawn: bool) -> Iterator[StepStory]:
+    """Of the steps that have more to say than their file does."""
+    for position, step in enumerate(result.steps):
+        trained = [_qualities(step), *([] if drawn else [_epochs(step.epochs)])] if step.epochs else []
+        tables = (*trained, *map(_details, step.details))
+        curves = tuple(learning_curves(step)) if drawn else ()
+        if tables:
+            yield StepStory(f"{position + 1}. {step.technique.replace('_', ' ')}", tables, curves)
+
+
+def _qualities(step: StepResult) -> Cells:
+    """Side by side, so that overfitting shows."""
+    kept, metric = step.kept_epoch, step.training_metric
+    shown = (
+        ("Training", _quality(metric, kept.training_quality if kept else None)),
+        ("Validation", _quality(metric, kept.validation_quality if kept else None)),
+        ("Test", _quality(metric, step.test_quality)),
+    )
+    name = metric.replace("_", " ").capitalize() if metric else "Quality"
+    note = (
+        "" if kept else "No epoch was better on validation than the weights from which training began: they were kept."
+    )
+    return Cells(
+        f"{name} of the weights that were kept", tuple(n for n, _ in shown), (tuple(v for _, v in shown),), note
+    )
+
+
+def _epochs(epochs: Sequence[Epoch]) -> Cells:
+    rows = tuple(
+        (
+            str(epoch.epoch),
+            figures.digits(epoch.loss),
+            _quality(epoch.metric, epoch.training_quality),
+            _quality(epoch.metric, epoch.validation_quality),
+            f"{epoch.learning_rate:.2g}",
+            figures.duration(epoch.seconds),
+        )
+        for epoch in epochs
+    )
+    return Cells("Epochs", ("Epoch", "Loss", "Training", "Validation", "Learning rate", "Took"), rows)
+
+
+def _details(table: DetailTable) -> Cells:
+    note = f"{table.rows_left_out:,} more rows are left out." if table.rows_left_out else ""
+    rows = tuple(tuple(_value(value) for value in row) for row in table.rows)
+    return Cells(table.title, table.columns, rows, note)
+
+
+def _quality(metric: Metric | None, value: float | None) -> str:
+    if value is None:
+        return ""
+    return figures.digits(value) if metric is None else figures.quality(metric, value)
+
+
+def _value(value: Value) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.2e}" if 0 < abs(value) < SMALLEST_WRITTEN_OUT else figures.signed_digits(value)
