@@ -33,8 +33,12 @@ def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
 
 
 def layer_of(node: onnx.NodeProto) -> str:
+    return layer_named(node.name)
+
+
+def layer_named(node: str) -> str:
     """The layer that a node computes for: `/layer1/0/conv1/Conv` belongs to `layer1.0.conv1`."""
-    return str(node.name).strip(_SEPARATOR).rpartition(_SEPARATOR)[0].replace(_SEPARATOR, ".")
+    return node.strip(_SEPARATOR).rpartition(_SEPARATOR)[0].replace(_SEPARATOR, ".")
 
 
 def _export_float(network: Network, path: Path) -> None:

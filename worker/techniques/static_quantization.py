@@ -1,90 +1,159 @@
 """Static int8 by ONNX Runtime: Jacob et al., Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference, 2018."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.calibrate import save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
 from app.core.recipes import StaticQuantization
-from worker.data import Examples
-from worker.inputs import as_inputs
+from worker.exporting.onnx import layer_named, layer_of
 from worker.network import Network
+from worker.quantization.adaptive_rounding import round_adaptively
+from worker.quantization.bias_correction import correct_biases
+from worker.quantization.calibration_data import CalibrationData
+from worker.quantization.equalization import equalize
+from worker.quantization.kept_in_float import kept_in_float
+from worker.quantization.layer_table import decibels, layer_table
+from worker.quantization.ranges import Ranges, find_ranges
+from worker.quantization.rounding import Rounding
+from worker.quantization.sensitivity import answers, errors_of_layers, relative_error
+from worker.quantization.smoothing import smooth
+from worker.quantization.weighted_nodes import weighted_nodes
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
 from worker.techniques.quantize_dequantize import tidied
+from worker.techniques.selection import matching
 
-BATCH_SIZE = 16
 # They have no int8 kernels: quantizing around them would only cost accuracy.
 KEPT_IN_FLOAT = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+JUDGED_EXAMPLES = 32
 RECURRENT_STAY_FLOAT = (
     "ONNX Runtime has no static int8 kernels for recurrent layers: they stay in float32. A dynamic_quantization step "
     "stores LSTM weights in int8."
 )
+NOTHING_TO_EQUALIZE = (
+    "`equalize` found no two layers to balance: it needs a layer that only one other reads, with nothing or a ReLU "
+    "between them."
+)
+NOTHING_TO_SMOOTH = "`smooth` found no layer norm whose answers go to linear layers alone, so nothing was smoothed."
 
 
 @apply.register
 def static_quantization(step: StaticQuantization, network: Network, run: Run) -> Network:
     """The network stays as it is: its ONNX file is quantized when it is written."""
     assert run.data is not None, "a recipe with calibration is refused without data"
-    examples, positions = run.data.train, run.data.train.chosen(step.examples, run.seed)
+    data = CalibrationData(network, run.data.train, run.data.train.chosen(step.examples, run.seed))
 
     if any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
         run.warn(RECURRENT_STAY_FLOAT)
 
     def quantize(source: Path, target: Path) -> None:
-        run.progress(0.5, f"Finding ranges on {len(positions)} examples")
-        _quantize(step, source, target, Calibration(network, examples, positions))
+        _Quantizer(step, run, data, source, target).quantize()
 
     return network.changed_after_export("onnx", quantize)
 
 
-class Calibration(CalibrationDataReader):
-    """Examples in batches of one size, so that memory is bounded: the last batch is filled up from the start, which
-    moves no minimum and no maximum."""
+@dataclass(frozen=True)
+class _Quantizer:
+    step: StaticQuantization
+    run: Run
+    data: CalibrationData
+    source: Path
+    target: Path
 
-    def __init__(self, network: Network, examples: Examples, positions: np.ndarray) -> None:
-        size = min(BATCH_SIZE, len(positions))
-        batches = np.resize(positions, (-(-len(positions) // size), size))
-        self._feeds = self._read(network, examples, batches)
+    def quantize(self) -> None:
+        quant_pre_process(self.source, self._prepared, skip_optimization=True, skip_symbolic_shape=True)
+        model = onnx.load(self._prepared)
+        self._adjust(model)
+        onnx.save(model, self._prepared)
+        self.run.progress(0.5, "Finding ranges on the calibration examples")
+        ranges = find_ranges(self._prepared, self.data, self.step.calibration)
+        in_float = self._in_float(model, ranges)
+        self._write(ranges, in_float)
+        for row in layer_table(model, ranges, self._rounding, in_float):
+            self.run.detail("Layers", **row)
+        self._prepared.unlink()
+        check_holds_int8(self.target, self.step)
 
-    def _read(self, network: Network, examples: Examples, batches: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-        for batch in batches:
-            arrays, _ = examples.take(batch)
-            tensors = as_inputs(network.inputs, arrays)
-            yield {spec.name: tensor.numpy() for spec, tensor in zip(network.inputs, tensors, strict=True)}
+    @property
+    def _prepared(self) -> Path:
+        # The exporter has folded batch norms already; only shapes are missing.
+        return self.source.with_suffix(".prepared.onnx")
 
-    def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]  # None ends it, says its docstring
-        return next(self._feeds, None)
+    @property
+    def _rounding(self) -> Rounding:
+        return Rounding(self.step.per_channel, 64 if needs_reduced_range() else 127)
 
+    def _adjust(self, model: onnx.ModelProto) -> None:
+        """What makes 8 bits lose less, before ranges are found."""
+        if self.step.equalize and not equalize(model):
+            self.run.warn(NOTHING_TO_EQUALIZE)
+        if self.step.smooth and not smooth(model, self.data):
+            self.run.warn(NOTHING_TO_SMOOTH)
+        if self.step.rounding == "adaround":
+            self.run.progress(0.2, "Choosing for each weight whether it is rounded up or down")
+            round_adaptively(model, self.data, self._rounding)
+        elif self.step.bias_correction:
+            correct_biases(model, self.data, self._rounding)
 
-def _quantize(step: StaticQuantization, source: Path, target: Path, calibration: Calibration) -> None:
-    prepared = source.with_suffix(".prepared.onnx")
-    # The exporter has folded batch norms already; only shapes are missing.
-    quant_pre_process(source, prepared, skip_optimization=True, skip_symbolic_shape=True)
-    quantize_static(
-        prepared,
-        target,
-        calibration,
-        quant_format=QuantFormat.QDQ,
-        per_channel=step.per_channel,
-        reduce_range=needs_reduced_range(),
-        activation_type=QuantType.QUInt8 if step.scheme == "u8s8" else QuantType.QInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=nodes_in_float(step, onnx.load(prepared)),
-        calibrate_method=CalibrationMethod.MinMax,
-    )
-    prepared.unlink()
-    onnx.save(tidied(onnx.load(target)), target)
-    check_holds_int8(target, step)
+    def _in_float(self, model: onnx.ModelProto, ranges: Ranges) -> list[str]:
+        named = nodes_in_float(self.step, model) + ranges.nodes_in_float(model)
+        if self.step.keep_float != "auto":
+            return named + _of_layers(model, self.step.keep_float, self.step)
+        return named + self._sensitive(model, ranges, named)
+
+    def _sensitive(self, model: onnx.ModelProto, ranges: Ranges, named: Sequence[str]) -> list[str]:
+        self.run.progress(0.7, "Finding the layers that 8 bits hurt most")
+        feeds = list(islice(self.data, -(-JUDGED_EXAMPLES // self.data.batch_size)))
+        exact = answers(model, feeds)
+        sizes = {str(node.node.name): node.weight.size for node in weighted_nodes(model)}
+        errors = errors_of_layers(model, ranges, feeds, self._rounding)
+
+        def error_with(kept: Sequence[str]) -> float:
+            self._write(ranges, [*named, *kept])
+            return relative_error(exact, answers(onnx.load(self.target), feeds))
+
+        candidates = {name: error for name, error in errors.items() if name not in named}
+        kept = kept_in_float(candidates, sizes, error_with)
+        for name, error in sorted(candidates.items(), key=lambda item: -item[1]):
+            self.run.detail("Sensitivity", layer=layer_named(name), sqnr_db=decibels(error), kept_in_float=name in kept)
+        return kept
+
+    def _write(self, ranges: Ranges, in_float: Sequence[str]) -> None:
+        known = self.target.with_suffix(".ranges.json")
+        save_tensors_data(ranges.found, known)
+        quantize_static(
+            self._prepared,
+            self.target,
+            None,
+            quant_format=QuantFormat.QDQ,
+            per_channel=self.step.per_channel,
+            reduce_range=needs_reduced_range(),
+            activation_type=QuantType.QUInt8 if self.step.scheme == "u8s8" else QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=list(in_float),
+            calibrate_method=ranges.found.calibration_method,
+            calibration_cache_path=known,
+        )
+        known.unlink()
+        onnx.save(tidied(onnx.load(self.target)), self.target)
 
 
 def nodes_in_float(step: StaticQuantization, model: onnx.ModelProto) -> list[str]:
     kept = [str(node.name) for node in model.graph.node if node.op_type in KEPT_IN_FLOAT]
     return unselected_nodes(step, model, WEIGHTED) + kept
+
+
+def _of_layers(model: onnx.ModelProto, patterns: Sequence[str], step: StaticQuantization) -> list[str]:
+    nodes = [node for node in model.graph.node if node.op_type in WEIGHTED]
+    chosen = matching(step, patterns, dict.fromkeys(layer_of(node) for node in nodes))
+    return [str(node.name) for node in nodes if layer_of(node) in chosen]

@@ -6,7 +6,9 @@ from pydantic import Field
 
 from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
-from app.core.recipes.base import StepBase
+from app.core.recipes.base import Pattern, StepBase
+
+Calibration = Literal["min_max", "moving_average", "percentile", "entropy", "mse"]
 
 STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
 DYNAMIC_LAYERS = frozenset({"Linear", "LSTM"})
@@ -21,10 +23,21 @@ class StaticQuantization(StepBase):
     summary: ClassVar[str] = "int8 weights and activations; ranges come from calibration data. Best for convolutions."
 
     technique: Literal["static_quantization"] = "static_quantization"
-    calibration: Literal["min_max"] = "min_max"
+    calibration: Calibration = Field(
+        "min_max", description="How the range of an activation follows from what it was on the calibration examples."
+    )
     examples: int = Field(100, ge=1, le=10_000, description="Training examples used for calibration.")
-    per_channel: bool = True
-    scheme: Literal["u8s8", "s8s8"] = "u8s8"
+    per_channel: bool = Field(True, description="One scale for each output channel of the weights, not one for all.")
+    scheme: Literal["u8s8", "s8s8"] = Field("u8s8", description="Types of activations and of weights.")
+    keep_float: tuple[Pattern, ...] | Literal["auto"] = Field(
+        (), description="Layers that stay in float32; `auto` finds those that 8 bits hurt most."
+    )
+    smooth: bool = Field(False, description="SmoothQuant: moves large channels of layer norms into the weights.")
+    bias_correction: bool = Field(False, description="Takes the mean shift of rounded weights back by the biases.")
+    rounding: Literal["nearest", "adaround"] = Field(
+        "nearest", description="`adaround` rounds weights up or down by what the layer's output loses."
+    )
+    equalize: bool = Field(False, description="Cross-layer equalization: makes the ranges of channels alike.")
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

@@ -1,0 +1,52 @@
+"""What int8 did to each layer, in numbers: the statistics, the range, the grid, and what came back."""
+
+from collections.abc import Collection, Iterator, Mapping
+from math import log10
+
+import numpy as np
+import onnx
+
+from app.core.details import Value
+from worker.exporting.onnx import layer_of
+from worker.quantization.ranges import Ranges
+from worker.quantization.rounding import Rounding
+from worker.quantization.weighted_nodes import WeightedNode, weighted_nodes
+
+
+def layer_table(
+    model: onnx.ModelProto, ranges: Ranges, rounding: Rounding, in_float: Collection[str]
+) -> Iterator[Mapping[str, Value]]:
+    """A row for each layer with weights; where it stays in float32 it has its name alone."""
+    for node in weighted_nodes(model):
+        if node.node.name in in_float:
+            yield {"layer": layer_of(node.node), "bits": 32}
+        else:
+            yield {"layer": layer_of(node.node), "bits": 8, **_weights(node, rounding), **_inputs(node, ranges)}
+
+
+def decibels(error: float) -> float | None:
+    """The signal-to-noise ratio whose inverse is `error`; None where there is no error."""
+    return round(-10 * log10(error), 1) if error > 0 else None
+
+
+def _weights(node: WeightedNode, rounding: Rounding) -> dict[str, Value]:
+    weight = node.weight
+    error = float(((weight - rounding.to_nearest(weight)) ** 2).mean() / max(float((weight**2).mean()), 1e-20))
+    return {
+        "smallest_weight": float(weight.min()),
+        "largest_weight": float(weight.max()),
+        "median_scale": float(np.median(rounding.scales(weight))),
+        "weight_sqnr_db": decibels(error),
+    }
+
+
+def _inputs(node: WeightedNode, ranges: Ranges) -> dict[str, Value]:
+    grid = ranges.grid(node.input)
+    if grid is None:
+        return {}
+    return {
+        "input_low": grid.low,
+        "input_high": grid.high,
+        "input_scale": grid.scale,
+        "input_zero_point": grid.zero_point,
+    }
