@@ -10,7 +10,14 @@ from app.core.inputs import InputSpec
 from app.core.tasks import DatasetFile
 from worker.data import Dataset, open_dataset
 
-NPZ = DatasetFile(path="data.npz", format="npz")
+NPZ = DatasetFile(path="inputs/data.npz", format="npz")
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+
+
 ARRAYS = {
     "x_train": np.arange(24, dtype=np.float32).reshape(6, 4),
     "y_train": np.arange(6),
@@ -21,7 +28,7 @@ ARRAYS = {
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz_gives_its_values(tmp_path: Path, save) -> None:
-    save(tmp_path / "data.npz", **ARRAYS)
+    save(tmp_path / "inputs" / "data.npz", **ARRAYS)
     inputs, labels = open_dataset(tmp_path, NPZ).train.take([1, 5])
     assert inputs[""].tolist() == ARRAYS["x_train"][[1, 5]].tolist()
     assert labels is not None
@@ -29,27 +36,50 @@ def test_npz_gives_its_values(tmp_path: Path, save) -> None:
 
 
 def test_a_stored_npz_is_mapped_not_read(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", **ARRAYS)
+    np.savez(tmp_path / "inputs" / "data.npz", **ARRAYS)
     assert isinstance(open_dataset(tmp_path, NPZ).arrays["x_train"].values, np.memmap)
 
 
+def test_a_compressed_npz_is_unpacked_to_a_file_that_is_mapped(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "inputs" / "data.npz", **ARRAYS)
+    assert isinstance(open_dataset(tmp_path, NPZ).arrays["x_train"].values, np.memmap)
+    assert [path.name for path in (tmp_path / "inputs").iterdir()] == ["data.npz"]
+
+
+def test_safetensors_are_mapped_and_widened_by_row(tmp_path: Path) -> None:
+    """64 MB of bfloat16, of which taking three rows reads and widens no more than those."""
+    save_file({"x": torch.ones(1000, 32_000, dtype=torch.bfloat16)}, tmp_path / "inputs" / "data.safetensors")
+    train = open_dataset(tmp_path, DatasetFile(path="inputs/data.safetensors", format="safetensors")).train
+    before = anonymous_memory_mb()
+    inputs, _ = train.take([0, 500, 799])
+    assert inputs[""].shape == (3, 32_000)
+    assert inputs[""].dtype == torch.float32
+    assert anonymous_memory_mb() - before < 16
+
+
+def anonymous_memory_mb() -> float:
+    """Of this process, without mapped files."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["RssAnon"].split()[0]) / 1024
+
+
 def test_column_major_arrays_keep_their_order(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", **(ARRAYS | {"x_train": np.asfortranarray(ARRAYS["x_train"])}))
+    np.savez(tmp_path / "inputs" / "data.npz", **(ARRAYS | {"x_train": np.asfortranarray(ARRAYS["x_train"])}))
     inputs, _ = open_dataset(tmp_path, NPZ).train.take([2])
     assert inputs[""].tolist() == ARRAYS["x_train"][[2]].tolist()
 
 
 def test_safetensors_widens_bfloat16(tmp_path: Path) -> None:
     tensors = {"x": torch.arange(20).reshape(10, 2).bfloat16(), "y": torch.arange(10)}
-    save_file(tensors, tmp_path / "data.safetensors")
-    dataset = open_dataset(tmp_path, DatasetFile(path="data.safetensors", format="safetensors"))
+    save_file(tensors, tmp_path / "inputs" / "data.safetensors")
+    dataset = open_dataset(tmp_path, DatasetFile(path="inputs/data.safetensors", format="safetensors"))
     inputs, _ = dataset.train.take([0])
     assert inputs[""].dtype == torch.float32
     assert dataset.arrays["x"].shape == (10, 2)
 
 
 def test_unsplit_data_is_split_80_20_without_overlap(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", x=np.arange(50), y=np.arange(50))
+    np.savez(tmp_path / "inputs" / "data.npz", x=np.arange(50), y=np.arange(50))
     dataset, again = open_dataset(tmp_path, NPZ), open_dataset(tmp_path, NPZ)
     assert (len(dataset.train), len(dataset.test)) == (40, 10)
     assert sorted([*dataset.train.rows, *dataset.test.rows]) == list(range(50))
@@ -57,14 +87,14 @@ def test_unsplit_data_is_split_80_20_without_overlap(tmp_path: Path) -> None:
 
 
 def test_batches_end_at_the_limit(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", **ARRAYS)
+    np.savez(tmp_path / "inputs" / "data.npz", **ARRAYS)
     train = open_dataset(tmp_path, NPZ).train
     assert [len(inputs[""]) for inputs, _ in train.batches(4)] == [4, 2]
     assert [len(inputs[""]) for inputs, _ in train.batches(4, limit=3)] == [3]
 
 
 def test_chosen_examples_depend_on_the_seed_alone(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", x=np.arange(500))
+    np.savez(tmp_path / "inputs" / "data.npz", x=np.arange(500))
     train = open_dataset(tmp_path, NPZ).train
     assert train.chosen(20, seed=1).tolist() == train.chosen(20, seed=1).tolist()
     assert train.chosen(20, seed=1).tolist() != train.chosen(20, seed=2).tolist()
@@ -75,7 +105,7 @@ def test_several_inputs_are_taken_by_name(tmp_path: Path) -> None:
     arrays = {
         f"x_{half}.{name}": np.full((4, 2), value) for half in ("train", "test") for name, value in (("a", 1), ("b", 2))
     }
-    np.savez(tmp_path / "data.npz", **arrays)
+    np.savez(tmp_path / "inputs" / "data.npz", **arrays)
     dataset = open_dataset(tmp_path, NPZ)
     specs = [InputSpec(name=name, shape=("batch", 2)) for name in ("b", "a")]
     inputs, labels = dataset.for_network(specs).test.take([0])
@@ -107,14 +137,14 @@ def test_a_missing_input_is_named() -> None:
     ids=["unknown name", "no test", "half labelled", "both forms", "uneven", "empty", "scalar", "text"],
 )
 def test_what_is_no_data_set_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
-    np.savez(tmp_path / "data.npz", **arrays)
+    np.savez(tmp_path / "inputs" / "data.npz", **arrays)
     with pytest.raises(Invalid) as caught:
         open_dataset(tmp_path, NPZ)
     assert caught.value.code == "dataset_malformed"
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
-    np.savez(tmp_path / "data.npz", x=np.array([{"a": 1}], dtype=object))
+    np.savez(tmp_path / "inputs" / "data.npz", x=np.array([{"a": 1}], dtype=object))
     with pytest.raises(Invalid) as caught:
         open_dataset(tmp_path, NPZ)
     assert caught.value.code == "dataset_malformed"
@@ -122,7 +152,7 @@ def test_pickled_arrays_are_never_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file_format", ["npz", "safetensors"])
 def test_a_damaged_file_is_refused(tmp_path: Path, file_format: str) -> None:
-    (tmp_path / "data").write_bytes(b"PK\x03\x04 not an archive")
+    (tmp_path / "inputs" / "data").write_bytes(b"PK\x03\x04 not an archive")
     with pytest.raises(Invalid) as caught:
-        open_dataset(tmp_path, DatasetFile(path="data", format=file_format))
+        open_dataset(tmp_path, DatasetFile(path="inputs/data", format=file_format))
     assert caught.value.code == "dataset_malformed"

@@ -7,13 +7,16 @@ from torch import nn
 
 from worker.network import layers_of
 
+# Else a network that its owner trained from seed 0 would begin with its own first weights.
+_OTHER_SEEDS = 0x5EED_0000
+
 
 def initialize(module: nn.Module, layers: Collection[str] | None, seed: int) -> None:
     """Each of these layers (None: all) starts as torch's own class does; where that has no rule, and for parameters
     outside of layers, with normal numbers of the mean and the spread that the old ones have."""
     named = layers_of(module)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + _OTHER_SEEDS)
         if layers is None:
             inside = {id(one) for layer in named.values() for one in layer.parameters(recurse=False)}
             _draw(parameter for parameter in module.parameters() if id(parameter) not in inside)
