@@ -19,6 +19,7 @@ from worker.arrays import Array
 from worker.counting import count
 from worker.data import Dataset, Examples, open_dataset
 from worker.exporting import KEEPING_ITS_FORWARD
+from worker.inputs import random_inputs
 from worker.loading import NotEditable, Opened, open_model
 from worker.network import Network, layers_of
 
@@ -66,8 +67,18 @@ def facts_of(network: Network) -> ModelFacts:
         )
         for name, layer in layers_of(network.module).items()
     )
-    facts = ModelFacts(parameters=network.parameters, macs=counts.macs, layers=layers, editable="whole")
+    facts = ModelFacts(
+        parameters=network.parameters,
+        macs=counts.macs,
+        layers=layers,
+        answers=_shapes_of_answers(network),
+        editable="whole",
+    )
     return facts.model_copy(update=_limits(network)) if network.keeps_its_forward else facts
+
+
+def _shapes_of_answers(network: Network) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(answer.shape) for answer in network.run(*random_inputs(network.inputs, 1, seed=0)))
 
 
 def _limits(network: Network) -> dict[str, Any]:

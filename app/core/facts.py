@@ -49,6 +49,7 @@ class ModelFacts(Schema):
     parameters: int
     macs: int | None
     layers: tuple[LayerFacts, ...]
+    answers: tuple[tuple[int, ...], ...] | None = Field(None, description="Shapes of the outputs for one example.")
     editable: Editable
     parts: tuple[PartFacts, ...] = Field((), description="Submodules, where the whole can't be edited.")
     blocked_by: tuple[Blocker, ...] = ()

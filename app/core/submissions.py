@@ -16,7 +16,7 @@ from app.core.facts import ArrayFacts, ModelInspection
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import Job, new_row, present, queue_row
 from app.core.keys import Caller
-from app.core.recipes.recipe import check_data, check_editable, check_facts, check_order, check_outputs
+from app.core.recipes.recipe import check_data, check_editable, check_facts, check_models, check_order, check_outputs
 from app.core.schemas import Schema
 from app.core.storage import Storage
 from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
@@ -46,11 +46,15 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
         check_data(options.recipe.steps, _task_of(dataset), _arrays_of(dataset))
     if model.inspection is None:
         return
-    facts = ModelInspection.model_validate(model.inspection).facts
+    inspection = ModelInspection.model_validate(model.inspection)
+    facts = inspection.facts
     steps = options.recipe.resolved(facts, options.outputs, has_data=dataset is not None)
     check_outputs(steps, options.outputs)
     check_editable(facts, options.outputs)
     check_facts(steps, facts)
+    named = {other.id: ModelInspection.model_validate(other.inspection) for other in others if other.inspection}
+    if len(named) == len(others):
+        check_models(steps, inspection, named)
 
 
 def _task_of(dataset: DatasetRow | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from app.core.facts import EVERY_FORMAT, ArrayFacts, ModelFacts
+from app.core.facts import EVERY_FORMAT, ArrayFacts, ModelFacts, ModelInspection
 from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
@@ -49,6 +49,10 @@ class StepBase(Schema):
 
     def unfit_for(self, facts: ModelFacts) -> str | None:  # noqa: ARG002
         """Why these parameters can't work on a model that the technique is available for, or None where they can."""
+        return None
+
+    def unfit_for_models(self, own: ModelInspection, named: Mapping[str, ModelInspection]) -> str | None:  # noqa: ARG002
+        """Why the job's own model and those that the step names, by id, don't go together, or None where they do."""
         return None
 
     def unfit_for_data(self, arrays: Mapping[str, ArrayFacts]) -> str | None:  # noqa: ARG002

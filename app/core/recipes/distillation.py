@@ -1,10 +1,13 @@
 """Training a changed network, or a smaller one, to answer as its teacher does."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from app.core.architectures import LayersArchitecture, TransformersArchitecture, ZooArchitecture
+from app.core.facts import ModelInspection
+from app.core.inputs import tensor_inputs
 from app.core.recipes.base import StepBase
 from app.core.recipes.training import TrainingOptions
 from app.core.schemas import Schema
@@ -30,6 +33,22 @@ class NewStudent(Schema):
     architecture: Annotated[
         LayersArchitecture | TransformersArchitecture | ZooArchitecture, Field(discriminator="source")
     ]
+
+
+def _difference(teacher: ModelInspection, student: ModelInspection) -> str | None:
+    taken = [[spec.shape for spec in tensor_inputs(model.inputs)] for model in (teacher, student)]
+    if len(taken[0]) != len(taken[1]) or not all(map(_may_be_equal, *taken)):
+        return f"the teacher takes inputs of the shapes {taken[0]}, the student {taken[1]}"
+    answers = teacher.facts.answers, student.facts.answers
+    if None not in answers and answers[0] != answers[1]:
+        return f"for one example the teacher answers the shapes {answers[0]}, the student {answers[1]}"
+    return None
+
+
+def _may_be_equal(one: Sequence[int | str], other: Sequence[int | str]) -> bool:
+    """A name is a size that is free."""
+    sizes = zip(one, other, strict=False)
+    return len(one) == len(other) and all(isinstance(a, str) or isinstance(b, str) or a == b for a, b in sizes)
 
 
 class Distillation(TrainingOptions, StepBase):
@@ -63,6 +82,14 @@ class Distillation(TrainingOptions, StepBase):
     def models(self) -> tuple[str, ...]:
         named = (self.teacher, self.student.model if isinstance(self.student, UploadedStudent) else "upload")
         return tuple(model for model in named if model != "upload")
+
+    def unfit_for_models(self, own: ModelInspection, named: Mapping[str, ModelInspection]) -> str | None:
+        for model, inspection in named.items():
+            if inspection.facts.editable != "whole":
+                return f"{model} can't be edited as a whole; see `blocked_by` in its facts"
+        teacher = own if self.teacher == "upload" else named[self.teacher]
+        student = named[self.student.model] if isinstance(self.student, UploadedStudent) else own
+        return _difference(teacher, student) if not isinstance(self.student, NewStudent) else None
 
     def must_have_labels(self) -> bool:
         return self.labels == "true"

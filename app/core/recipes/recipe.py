@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field, model_validator
 
 from app.core.errors import Invalid
-from app.core.facts import ArrayFacts, ModelFacts, Task
+from app.core.facts import ArrayFacts, ModelFacts, ModelInspection, Task
 from app.core.measurements import OutputFormat
 from app.core.recipes import STAGES, TECHNIQUES, Step
 from app.core.recipes.presets import PRESETS, PresetName
@@ -112,6 +112,19 @@ def check_editable(facts: ModelFacts, outputs: Sequence[OutputFormat]) -> None:
         code="not_editable",
         title="The model can't be edited",
     )
+
+
+def check_models(steps: Sequence[Step], own: ModelInspection, named: Mapping[str, ModelInspection]) -> None:
+    """`own` is the job's model, `named` are those that steps name."""
+    for position, step in enumerate(steps):
+        reason = step.unfit_for_models(own, {model: named[model] for model in step.models})
+        if reason is not None:
+            raise Invalid(
+                f"{step.technique} can't work with the models that it names: {reason}.",
+                code="models_do_not_fit",
+                title="A step's models don't go together",
+                step=position,
+            )
 
 
 def check_facts(steps: Sequence[Step], facts: ModelFacts) -> None:
