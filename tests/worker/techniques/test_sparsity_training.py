@@ -8,7 +8,6 @@ from worker.network import Network, layers_of
 from worker.techniques import apply
 from worker.training.penalties import PENALTIES, channels_of
 
-
 STRENGTHS = {"l1": 1e-2, "l2": 2e-2, "group_lasso": 1e-2, "batch_norm_l1": 2e-2}
 LABELLED = dataset(train=200)
 UNLABELLED = dataset(train=200, y_train=None, y_test=None)
