@@ -16,7 +16,7 @@ from app.core.inputs import Inputs, InputSpec
 from app.core.measurements import OutputFormat
 from app.core.recipes import Step
 from worker.archives.module import ArchiveModule
-from worker.archives.part import Part
+from worker.archives.part import Arguments, Part
 from worker.inputs import random_inputs
 from worker.packing.packed import Packed
 
@@ -33,6 +33,8 @@ class Network:
     Where the upload keeps its own forward, because that can't be rebuilt, `module` is an `ArchiveModule`: it runs, has
     layers and parameters and can be trained, but has no graph. What works on graphs goes through `parts`, which a
     rebuilt network has one of.
+
+    `calls` are examples of what `module` takes, by the size of their batch, where that isn't `inputs`.
 
     `blocked_by` says what stands in the way of rebuilding it, `looked_at` which of its submodules were.
 
@@ -53,6 +55,7 @@ class Network:
     arguments: Inputs = ()
     blocked_by: tuple[Blocker, ...] = ()
     looked_at: tuple[PartFacts, ...] = ()
+    calls: Mapping[int, Arguments] | None = None
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
     packed: Mapping[str, Packed] = field(default_factory=dict)
 
@@ -68,7 +71,8 @@ class Network:
         """The graphs that can be edited, each with examples of what it takes."""
         if isinstance(self.module, ArchiveModule):
             return self.module.parts
-        return (Part("", self.module, {batch: random_inputs(self.inputs, batch, seed=batch) for batch in (1, 2, 5)}),)
+        calls = self.calls or {batch: random_inputs(self.inputs, batch, seed=batch) for batch in (1, 2, 5)}
+        return (Part("", self.module, calls),)
 
     def with_part(self, path: str, module: fx.GraphModule) -> "Network":
         if not isinstance(self.module, ArchiveModule):

@@ -9,7 +9,6 @@ from torch import Tensor, fx
 
 from app.core.errors import Invalid
 from app.core.recipes import StructuredPruning
-from worker.inputs import random_inputs
 from worker.network import Network
 from worker.run import Run
 from worker.structure.analysis import Structure, analyse
@@ -41,7 +40,7 @@ class Pruning:
 
     @cached_property
     def examples(self) -> Mapping[int, tuple[Tensor, ...]]:
-        return {batch: random_inputs(self.network.inputs, batch, seed=batch) for batch in BATCHES}
+        return {batch: self.network.parts[0].examples(batch) for batch in BATCHES}
 
     @cached_property
     def structure(self) -> Structure:

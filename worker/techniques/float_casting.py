@@ -13,14 +13,14 @@ from worker.packing.network import with_packed
 from worker.packing.packed import Cast
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import unselected_layers
+from worker.techniques.left_alone import layers_left_alone
 
 
 @apply.register
 def float_casting(step: FloatCasting, network: Network, run: Run) -> Network:
     """All parameters of the chosen layers, biases and norms too; statistics and other buffers stay as they are."""
     dtype: torch.dtype = getattr(torch, step.dtype)
-    left_alone = unselected_layers(step, network.module)
+    left_alone = layers_left_alone(step, network.module)
 
     def pack(name: str, parameter: nn.Parameter) -> Cast | None:
         cast = _cast(parameter, dtype)

@@ -16,7 +16,7 @@ from worker.packing.packed import Grouped
 from worker.packing.rounding import rounded
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import unselected_layers
+from worker.techniques.left_alone import layers_left_alone
 
 FEWEST_WEIGHTS = 64
 
@@ -24,7 +24,7 @@ FEWEST_WEIGHTS = 64
 @apply.register
 def weight_quantization(step: WeightQuantization, network: Network, run: Run) -> Network:
     """Weights of two dimensions and more; biases and norms stay in float32."""
-    left_alone = unselected_layers(step, network.module)
+    left_alone = layers_left_alone(step, network.module)
     symmetric = step.method == "symmetric"
     run.progress(0.0, f"Rounding weights to {step.bits} bits")
 

@@ -59,6 +59,7 @@ class StructuredPruning(StepBase):
     """Takes whole channels, neurons, attention heads and hidden units away, with everything that reads them."""
 
     stage = "prune"
+    edits_parts = True
     summary: ClassVar[str] = "Removes channels, neurons, attention heads and hidden units: smaller and faster."
 
     technique: Literal["structured_pruning"] = "structured_pruning"
@@ -104,7 +105,12 @@ class StructuredPruning(StepBase):
     def unfit_for(self, facts: ModelFacts) -> str | None:
         if not facts.layer_types() & LAYERS_OF[self.unit]:
             return f"the model has no layer with units of the kind `{self.unit}`"
-        return self._unmatched(facts) or self._met_already(facts)
+        return self._not_for_parts(facts) or self._unmatched(facts) or self._met_already(facts)
+
+    def _not_for_parts(self, facts: ModelFacts) -> str | None:
+        if facts.editable == "partly" and (self.target is not None or self.criterion in FROM_DATA):
+            return "a `target`, and a `criterion` that looks at data, need a network that can be edited as a whole"
+        return None
 
     def _unmatched(self, facts: ModelFacts) -> str | None:
         for pattern in self.ratios or ():
