@@ -13,11 +13,16 @@ from app.core.tasks import Compression, ModelFile
 from tests.worker.jobs import MODEL, compress, file_of, inspected, job_folder, measured, sha256
 from tests.worker.networks import NETWORKS, Example
 
-COMBINATIONS = [(technique, network) for technique in TECHNIQUES for network in NETWORKS]
+# Its convolutions and its linear layer all answer in different shapes: none can be left out.
+UNAVAILABLE = {("layer_pruning", "cnn")}
+COMBINATIONS = [(t, network) for t in TECHNIQUES for network in NETWORKS if (t, network) not in UNAVAILABLE]
+# What a technique takes away where it finds least: one block of many; only linear layers where an LSTM has the most.
+MOST_LEFT = {"layer_pruning": 0.95, "low_rank_factorization": 0.98}
 
 
 @dataclass(frozen=True)
 class Case:
+    name: str
     example: Example
     folder: Path
     upload: str
@@ -36,7 +41,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     upload = sha256(folder / MODEL)
     model, inspection = inspected(folder)
     compression = compress(folder, (TECHNIQUES[technique](),), model=model)
-    return Case(NETWORKS[name], folder, upload, model, inspection, compression)
+    return Case(name, NETWORKS[name], folder, upload, model, inspection, compression)
 
 
 def answers(path: Path, inputs: torch.Tensor) -> torch.Tensor:
@@ -45,7 +50,10 @@ def answers(path: Path, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_technique_is_available(case: Case) -> None:
-    assert all(technique.available for technique in case.inspection.facts.techniques)
+    """Or not, for a reason."""
+    for told in case.inspection.facts.techniques:
+        assert told.available == ((told.technique, case.name) not in UNAVAILABLE)
+        assert told.available == (told.reason is None)
 
 
 def test_shapes_are_kept_for_any_batch(case: Case) -> None:
@@ -84,6 +92,9 @@ def test_the_number_that_it_claims_to_move_has_moved(case: Case) -> None:
     before, after = file_of(case.compression, "uncompressed.onnx"), file_of(case.compression, "model.onnx")
     (step,) = (TECHNIQUES[step.technique] for step in case.compression.steps)
     if step.stage == "prune":
-        assert after.nonzero_parameters < 0.7 * before.nonzero_parameters
+        assert (
+            after.nonzero_parameters
+            < MOST_LEFT.get(step.model_fields["technique"].default, 0.7) * before.nonzero_parameters
+        )
     if step.stage == "quantize":
         assert case.path("model.onnx").stat().st_size < case.path("uncompressed.onnx").stat().st_size

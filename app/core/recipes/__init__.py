@@ -10,6 +10,7 @@ from pydantic import Field
 from app.core.recipes.base import STAGES, Stage, StepBase
 from app.core.recipes.distillation import Distillation
 from app.core.recipes.fine_tuning import FineTuning
+from app.core.recipes.layer_pruning import LayerPruning
 from app.core.recipes.low_rank_factorization import LowRankFactorization
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
@@ -21,6 +22,7 @@ Step = Annotated[
     SparsityTraining
     | MagnitudePruning
     | StructuredPruning
+    | LayerPruning
     | LowRankFactorization
     | FineTuning
     | Distillation
@@ -42,6 +44,7 @@ __all__ = [
     "DynamicQuantization",
     "FineTuning",
     "FloatCasting",
+    "LayerPruning",
     "LowRankFactorization",
     "MagnitudePruning",
     "SparsityTraining",
@@ -49,6 +52,6 @@ __all__ = [
     "StaticQuantization",
     "Step",
     "StepBase",
-    "WeightQuantization",
     "StructuredPruning",
+    "WeightQuantization",
 ]

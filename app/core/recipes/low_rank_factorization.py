@@ -50,6 +50,11 @@ class LowRankFactorization(StepBase):
         """The ratio when neither a rank nor an energy is given."""
         return 0.5 if self.ratio is None else self.ratio
 
+    def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.method in ("tucker", "cp") and not facts.layer_types() & CONVOLUTIONS:
+            return f"`{self.method}` is for convolutions over one or two dimensions, and the model has none"
+        return None
+
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:
         if facts.layer_types() & FACTORED_LAYERS:

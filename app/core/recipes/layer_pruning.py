@@ -1,0 +1,53 @@
+"""Whole layers and blocks left out."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from app.core.facts import ModelFacts
+from app.core.recipes.base import StepBase
+
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+SHAPED = frozenset({"Linear", "Conv1d", "Conv2d", "Conv3d"})
+
+
+class LayerPruning(StepBase):
+    """Leaves out whole residual blocks, and layers whose answers have the shape of their inputs.
+
+    `cosine` leaves out what changes its input least (Men et al., ShortGPT, 2024), `taylor` what the loss depends on
+    least (the sum of |weight x gradient|; Molchanov et al., 2019), `random` is a control.
+    """
+
+    stage = "prune"
+    needs_data = True
+    summary: ClassVar[str] = "Leaves out whole residual blocks and repeated layers, the least important first."
+
+    technique: Literal["layer_pruning"] = "layer_pruning"
+    ratio: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Fraction of the blocks that can be left out, at least one; 0.25 where no `count` is given.",
+        examples=[0.25],
+    )
+    count: Annotated[int, Field(ge=1, le=10_000)] | None = Field(None, description="How many blocks go.")
+    criterion: Literal["cosine", "taylor", "random"] = "cosine"
+
+    @model_validator(mode="after")
+    def _has_one_amount(self) -> "LayerPruning":
+        if self.ratio is not None and self.count is not None:
+            raise ValueError("give `ratio` or `count`, not both")
+        return self
+
+    def must_have_data(self) -> bool:
+        return self.criterion != "random"
+
+    def count_of(self, blocks: int) -> int:
+        if self.count is not None:
+            return self.count
+        return max(1, round(blocks * (0.25 if self.ratio is None else self.ratio)))
+
+    @classmethod
+    def missing_layers(cls, facts: ModelFacts) -> str | None:
+        shapes = [layer.output_shape for layer in facts.layers if layer.type in SHAPED and layer.parameters]
+        if facts.layer_types() & RECURRENT or len(set(shapes)) < len(shapes):
+            return None
+        return "no two layers answer in the same shape, so that none can be left out"
