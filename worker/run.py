@@ -19,6 +19,13 @@ def _no_other_model(model_id: str) -> Network:
 
 
 @dataclass
+class _Furthest:
+    """What was reported last; the copies of a run have it in common."""
+
+    fraction: float = 0.0
+
+
+@dataclass
 class Run:
     """`upload` is the network as it was loaded, before any step: the teacher of those who name no other. It must not
     be changed; a technique works on a copy.
@@ -38,13 +45,13 @@ class Run:
     warnings: list[str] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     details: Details = field(default_factory=Details)
-    _reported: float = 0.0
+    _furthest: _Furthest = field(default_factory=_Furthest)
 
     def progress(self, fraction: float, message: str) -> None:
         """`fraction` is of the present share. What is reported never goes back."""
         start, end = self.share
-        self._reported = max(self._reported, start + (end - start) * fraction)
-        self.report(Progress(fraction=self._reported, message=message[:500], step=self.step))
+        self._furthest.fraction = max(self._furthest.fraction, start + (end - start) * fraction)
+        self.report(Progress(fraction=self._furthest.fraction, message=message[:500], step=self.step))
 
     def epoch(
         self,

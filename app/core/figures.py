@@ -70,6 +70,13 @@ def quality(metric: Metric, value: float) -> str:
     return digits(value) if metric == "mean_squared_error" else percent(value)
 
 
+def quality_of_training(metric: Metric | None, value: float | None) -> str:
+    """Empty where there is none."""
+    if value is None:
+        return ""
+    return digits(value) if metric is None else quality(metric, value)
+
+
 def change(metric: Metric, value: float) -> str:
     """Signed: `−0.3 points`, or in the unit of a mean squared error."""
     if metric == "mean_squared_error":

@@ -43,7 +43,7 @@ def _lines(values: Values, kinds: Sequence[str], unit: str) -> Specification:
     position = horizontal("epoch", "") | {"scale": {"zero": False, "nice": False}}
     position["axis"] |= {"format": "d", "tickMinStep": 1, "grid": False}
     across = horizontal("value", unit)
-    across["axis"] |= {"tickCount": 4, "labelFlush": False, "format": "~g"}
+    across["axis"] |= {"tickCount": 4, "labelFlush": False, "format": "~f"}
     colour = {"field": "kind", "type": "nominal", "scale": {"domain": list(_COLOURS), "range": list(_COLOURS.values())}}
     legend = {
         "orient": "top",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.core import figures
 from app.core.details import DetailTable, Value
-from app.core.measurements import Epoch, Metric, Result, StepResult
+from app.core.measurements import Epoch, Result, StepResult
 from app.core.reports.learning_curves import learning_curves
 
 SMALLEST_WRITTEN_OUT = 1e-4
@@ -44,9 +44,9 @@ def _qualities(step: StepResult) -> Cells:
     """Side by side, so that overfitting shows."""
     kept, metric = step.kept_epoch, step.training_metric
     shown = (
-        ("Training", _quality(metric, kept.training_quality if kept else None)),
-        ("Validation", _quality(metric, kept.validation_quality if kept else None)),
-        ("Test", _quality(metric, step.test_quality)),
+        ("Training", figures.quality_of_training(metric, kept.training_quality if kept else None)),
+        ("Validation", figures.quality_of_training(metric, kept.validation_quality if kept else None)),
+        ("Test", figures.quality_of_training(metric, step.test_quality)),
     )
     name = metric.replace("_", " ").capitalize() if metric else "Quality"
     note = (
@@ -62,8 +62,8 @@ def _epochs(epochs: Sequence[Epoch]) -> Cells:
         (
             str(epoch.epoch),
             figures.digits(epoch.loss),
-            _quality(epoch.metric, epoch.training_quality),
-            _quality(epoch.metric, epoch.validation_quality),
+            figures.quality_of_training(epoch.metric, epoch.training_quality),
+            figures.quality_of_training(epoch.metric, epoch.validation_quality),
             f"{epoch.learning_rate:.2g}",
             figures.duration(epoch.seconds),
         )
@@ -76,12 +76,6 @@ def _details(table: DetailTable) -> Cells:
     note = f"{table.rows_left_out:,} more rows are left out." if table.rows_left_out else ""
     rows = tuple(tuple(_value(value) for value in row) for row in table.rows)
     return Cells(table.title, table.columns, rows, note)
-
-
-def _quality(metric: Metric | None, value: float | None) -> str:
-    if value is None:
-        return ""
-    return figures.digits(value) if metric is None else figures.quality(metric, value)
 
 
 def _value(value: Value) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from app.core.sandbox import SandboxReport
-from app.core.tasks import InspectModel, ModelFile
+from app.core.tasks import Compress, InspectModel, ModelFile
 from tests.worker.runtime.conftest import TASK, Run
 from worker.failures import ChildFailure
 from worker.sandbox import landlock, level, seccomp
@@ -78,6 +78,15 @@ def test_without_landlock_a_models_own_code_is_refused_unless_allowed(run: Run) 
         run("older_kernel:landlock_0", TORCHSCRIPT, allow_unsandboxed=True)
     assert caught.value.code == "bad_answer", "it ran, and answered with facts of a data set"
     run("older_kernel:landlock_0")
+
+
+def test_nor_is_that_of_a_model_that_a_step_names(run: Run) -> None:
+    weights = ModelFile(path="inputs/weights", format="safetensors")
+    named = {"model_a": ModelFile(path="inputs/model_a", format="torchscript")}
+    task = Compress(model=weights, models=named, dataset=None, steps=(), outputs=("onnx",), seed=0)
+    with pytest.raises(ChildFailure) as caught:
+        run("older_kernel:landlock_0", task)
+    assert caught.value.code == "sandbox_missing"
 
 
 @pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
