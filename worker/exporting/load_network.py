@@ -37,14 +37,14 @@ def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule
 
 
 def unpacked(tensors: dict[str, torch.Tensor], packed: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    """The tensors with those that the file holds in fewer bits made float32; `packed` tells how, by their names."""
+    """The tensors with those that the file holds in fewer bytes made whole; `packed` tells how, by their names."""
     for name, kind in packed.items():
-        beside = {what: tensors.pop(f"{name}.{what}", None) for what in ("scale", "zero_point")}
-        tensors[name] = _UNPACK[kind](tensors[name], **beside)
+        beside = [f"{name}.{what}" for what in _BESIDE[kind]]
+        tensors[name] = _UNPACK[kind](tensors[name], *(tensors.pop(one, None) for one in beside))
     return tensors
 
 
-def _from_floats(codes: torch.Tensor, **_none: None) -> torch.Tensor:
+def _from_floats(codes: torch.Tensor) -> torch.Tensor:
     return codes.float()
 
 
@@ -56,7 +56,20 @@ def _from_groups(codes: torch.Tensor, scale: torch.Tensor, zero_point: torch.Ten
     return (values * scale.unsqueeze(1)).reshape(codes.shape)
 
 
-_UNPACK: dict[str, Callable[..., torch.Tensor]] = {"cast": _from_floats, "grouped": _from_groups}
+def _from_nonzero(values: torch.Tensor, mask: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """Each bit of the mask, the lowest first, says whether there is a value in its place."""
+    whole = torch.zeros(shape.tolist(), dtype=values.dtype)
+    bits = mask.unsqueeze(1).bitwise_right_shift(torch.arange(8, dtype=torch.uint8)) & 1
+    whole[bits.flatten()[: whole.numel()].bool().view_as(whole)] = values
+    return whole
+
+
+_BESIDE = {"cast": (), "grouped": ("scale", "zero_point"), "bitmask": ("mask", "shape")}
+_UNPACK: dict[str, Callable[..., torch.Tensor]] = {
+    "cast": _from_floats,
+    "grouped": _from_groups,
+    "bitmask": _from_nonzero,
+}
 
 
 def with_weights(

@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from app.core.errors import Problem
 from worker.exporting import load_network
 from worker.network import Network, layers_of
+from worker.packing.bitmask import Bitmask, saves_space
 from worker.packing.packed import Packed
 
 _DESCRIPTION = "network.json"
@@ -24,8 +25,8 @@ _NOT_ARGUMENTS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype"}
 
 def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
     """Beside `path`: network.json, and the loader that reads both with torch and safetensors only."""
-    weights, tied = _weights(network.module)
-    packed = {name: one for name, one in network.packed.items() if name in weights}
+    weights, tied = stored_tensors(network.module)
+    packed = _sparse(weights) | {name: one for name, one in network.packed.items() if name in weights}
     save_file(weights | _packed_tensors(packed), path, metadata={"format": "pt"})
     description = path.with_name(_DESCRIPTION if path.stem == "model" else f"{path.stem}.{_DESCRIPTION}")
     description.write_text(json.dumps(describe(network, tied) | _packing(packed), allow_nan=False, indent=1))
@@ -34,7 +35,7 @@ def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
     return description, loader
 
 
-def _weights(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
+def stored_tensors(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Each tensor once, and for every further name of it the name that it is kept under."""
     kept: dict[int, str] = {}
     weights, tied = {}, {}
@@ -47,12 +48,19 @@ def _weights(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]]:
     return weights, tied
 
 
-def _packed_tensors(packed: Mapping[str, Packed]) -> dict[str, Tensor]:
+def _sparse(weights: Mapping[str, Tensor]) -> dict[str, Packed | Bitmask]:
+    """Those that pruning has left so many zeros in that a file without them is smaller."""
+    nonzero = {name: int(tensor.count_nonzero()) for name, tensor in weights.items()}
+    smaller = {n for n, t in weights.items() if saves_space(t.numel(), nonzero[n], t.element_size())}
+    return {name: Bitmask.of(weights[name]) for name in weights if name in smaller}
+
+
+def _packed_tensors(packed: Mapping[str, Packed | Bitmask]) -> dict[str, Tensor]:
     beside = {f"{name}.{what}": one for name, each in packed.items() for what, one in each.beside().items()}
     return {name: each.codes for name, each in packed.items()} | beside
 
 
-def _packing(packed: Mapping[str, Packed]) -> dict[str, dict[str, str]]:
+def _packing(packed: Mapping[str, Packed | Bitmask]) -> dict[str, dict[str, str]]:
     return {"packed": {name: each.kind for name, each in packed.items()}} if packed else {}
 
 

@@ -20,12 +20,12 @@ BATCH_SIZE = 16
 class InputStatistics:
     """Of what a weight multiplies, over all examples and positions. Tensors broadcast against the weight.
 
-    `norm` is the Euclidean norm: ‖X_j‖₂ of Wanda (Sun et al., A Simple and Effective Pruning Approach for Large
-    Language Models, 2024).
+    `mean_square` is E[x²]. Its root is ‖X_j‖₂ of Wanda (Sun et al., A Simple and Effective Pruning Approach for Large
+    Language Models, 2024) but for the root of the number of positions, which is the same for the whole layer.
     """
 
-    norm: Tensor
     mean: Tensor
+    mean_square: Tensor
     deviation: Tensor
 
 
@@ -44,9 +44,8 @@ def input_statistics(network: Network, run: Run, examples: int = EXAMPLES) -> di
 
 
 def _statistics(sums: InputSums) -> InputStatistics:
-    mean = sums.total / sums.count
-    variance = (sums.squares / sums.count - mean.square()).clamp_min(0)
-    return InputStatistics(norm=sums.squares.sqrt(), mean=mean, deviation=variance.sqrt())
+    mean, mean_square = sums.total / sums.count, sums.squares / sums.count
+    return InputStatistics(mean, mean_square, deviation=(mean_square - mean.square()).clamp_min(0).sqrt())
 
 
 class _Recorder(fx.Interpreter):

@@ -1,68 +1,66 @@
-"""Magnitude pruning: Han et al., Learning both Weights and Connections for Efficient Neural Networks, 2015."""
+"""Pruning of single weights and blocks: Han et al., Learning both Weights and Connections for Efficient Neural
+Networks, 2015. What decides which of them go is in `worker/sparsity`."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.core.recipes import MagnitudePruning
-from worker.network import Network, layers_of
+from worker.network import Network
 from worker.run import Run
+from worker.sparsity.amounts import weights_to_remove
+from worker.sparsity.criteria import weight_scores
+from worker.sparsity.ranking import Ranking
+from worker.sparsity.weights import Tensors, prunable_weights
 from worker.techniques import apply
-from worker.techniques.selection import selected
+from worker.training import recovery_objective, train
+from worker.training.pruned_weights import PrunedWeights
 
 ZEROS_ARE_NOT_FASTER = (
-    "Pruned weights are stored as zeros: they make a file compress better, and neither its size nor its time shrinks "
-    "by itself."
+    "Pruned weights are zeros: the state_dict format leaves them out, other files only compress better, and no file "
+    "runs faster for them."
 )
 
 
 @apply.register
 def magnitude_pruning(step: MagnitudePruning, network: Network, run: Run) -> Network:
-    """Biases, norms and parameters outside of layers are left as they are."""
-    module = deepcopy(network.module)
-    weights = {name: _weights(layer) for name, layer in layers_of(module).items() if _weights(layer)}
-    chosen = _distinct(tensor for name in selected(step, weights) for tensor in weights[name])
-    generator = torch.Generator().manual_seed(run.seed)
-    with torch.no_grad():
-        if step.scope == "global":
-            _prune(step, chosen, generator)
-        else:
-            for number, weight in enumerate(chosen):
-                run.progress(number / len(chosen), "Setting the smallest weights to zero")
-                _prune(step, [weight], generator)
+    """What a round has removed stays removed: nothing comes back in later rounds."""
+    pruned = replace(network, module=deepcopy(network.module), steps=(*network.steps, step))
+    weights = prunable_weights(step, pruned.module)
+    for part in step.schedule.parts:
+        _remove_weights(step, pruned, run, weights, part)
+        _train(step, pruned, run)
     run.warn(ZEROS_ARE_NOT_FASTER)
-    return replace(network, module=module)
+    return replace(pruned, steps=network.steps)
 
 
-def _weights(layer: nn.Module) -> list[Tensor]:
-    return [parameter for parameter in layer.parameters(recurse=False) if parameter.ndim >= 2]
+def _remove_weights(
+    step: MagnitudePruning, network: Network, run: Run, weights: Mapping[str, Tensor], part: float
+) -> None:
+    scores = weight_scores(step, network, run, weights)
+    removed = weights_to_remove(step, Ranking(step, scores, weights), network.module, part)
+    _warn_of_emptied_layers(weights, removed, run)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.masked_fill_(removed[name], 0)
 
 
-def _distinct(weights: Iterable[Tensor]) -> list[Tensor]:
-    """Tied weights once."""
-    return list({id(weight): weight for weight in weights}.values())
-
-
-def _prune(step: MagnitudePruning, weights: list[Tensor], generator: torch.Generator) -> None:
-    """The weights of lowest score become zero; together, so that layers of small weights lose more."""
-    if not weights:
+def _train(step: MagnitudePruning, network: Network, run: Run) -> None:
+    options = step.schedule.training
+    if options is None:
         return
-    if step.threshold is not None:
-        for weight in weights:
-            weight[weight.abs() < step.threshold] = 0
-        return
-    scores = torch.cat([_scores(step, weight, generator).flatten() for weight in weights])
-    removed = torch.zeros(len(scores), dtype=torch.bool)
-    removed[scores.topk(round(step.amount * len(scores)), largest=False, sorted=False).indices] = True
-    masks = torch.split(removed, [weight.numel() for weight in weights])
-    for weight, mask in zip(weights, masks, strict=True):
-        weight[mask.view_as(weight)] = 0
+    hold = partial(PrunedWeights(network).hold_in, network.module)
+    train(network.module, options, recovery_objective(run), run, after_step=hold, message="Training between rounds")
 
 
-def _scores(step: MagnitudePruning, weight: Tensor, generator: torch.Generator) -> Tensor:
-    if step.criterion == "random":
-        return torch.rand(weight.shape, generator=generator)
-    return weight.abs() if step.criterion == "l1" else weight.square()
+def _warn_of_emptied_layers(weights: Mapping[str, Tensor], removed: Tensors, run: Run) -> None:
+    emptied = [name for name, weight in weights.items() if removed[name].all() and weight.any()]
+    if emptied:
+        run.warn(
+            f"Nothing is left of {', '.join(emptied[:5])}: all of its weights were among the least important. If the "
+            "answers are no longer of use, remove less, choose `scope: layer`, or leave the layer out with `exclude`."
+        )

@@ -4,38 +4,71 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from app.core.facts import ModelFacts
 from app.core.recipes.base import StepBase
+from app.core.recipes.schedules import Schedule
+
+Criterion = Literal["l1", "l2", "random", "gradient", "snip", "wanda", "obd", "stability", "spread", "lsh"]
+Side = Annotated[int, Field(ge=1, le=256)]
+
+FROM_DATA = frozenset({"gradient", "snip", "wanda", "obd", "stability", "spread"})
+# How many weights of how many neighbours remain.
+KEPT_OF = {"2:4": (2, 4), "4:8": (4, 8)}
 
 
 class MagnitudePruning(StepBase):
-    """Sets the weights of smallest magnitude to zero (Han et al., 2015).
+    """Sets the least important weights to zero; by default those of smallest magnitude (Han et al., 2015).
 
     Zeros make a file compressible; they do not make dense kernels faster.
     """
 
     stage = "prune"
     needs_editable_graph = False
-    summary: ClassVar[str] = "Sets the smallest weights to zero, over the whole network or layer by layer."
+    summary: ClassVar[str] = "Sets the least important weights to zero, over the whole network or layer by layer."
 
     technique: Literal["magnitude_pruning"] = "magnitude_pruning"
     sparsity: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        None, description="Fraction of weights removed; 0.5 where `threshold` isn't given either.", examples=[0.5]
+        None, description="Fraction of weights removed; 0.5 where no other amount is given.", examples=[0.5]
     )
     threshold: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Weights whose absolute value is below this are removed."
+        None, description="Weights (blocks) whose score by the criterion is below this are removed."
     )
-    criterion: Literal["l1", "l2", "random"] = "l1"
-    scope: Literal["global", "layer"] = "global"
+    target_size_bytes: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="As many are removed as it takes for `model.safetensors`, which stores no zeros, to fit."
+    )
+    criterion: Criterion = Field("l1", description="How weights are ranked; the least important go.")
+    scope: Literal["global", "layer"] = Field(
+        "global", description="global: all weights are ranked together. layer: each layer loses the same fraction."
+    )
+    pattern: Literal["unstructured", "2:4", "4:8", "block"] = Field(
+        "unstructured",
+        description="2:4, 4:8: of each 4 (8) neighbours along a layer's inputs 2 (4) remain. block: whole blocks go.",
+    )
+    block: tuple[Side, Side] = Field(
+        (4, 1), description="Rows (outputs) and columns (inputs) of a block, where the pattern is `block`."
+    )
+    schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
     def _has_one_amount(self) -> "MagnitudePruning":
-        if self.sparsity is not None and self.threshold is not None:
-            raise ValueError("give `sparsity` or `threshold`, not both")
+        amounts = (self.sparsity, self.threshold, self.target_size_bytes)
+        if sum(amount is not None for amount in amounts) > 1:
+            raise ValueError("give one of `sparsity`, `threshold` and `target_size_bytes`")
         if self.threshold is not None and self.criterion == "random":
-            raise ValueError("a `threshold` is of a weight's size, which the criterion `random` doesn't look at")
+            raise ValueError("a `threshold` is of a weight's score, and the criterion `random` has none")
+        if self.pattern in KEPT_OF and (self.sparsity not in (None, 0.5) or any(a is not None for a in amounts[1:])):
+            raise ValueError(f"the pattern {self.pattern} removes half of the weights, no other amount")
         return self
 
     @property
     def amount(self) -> float:
-        """The fraction to remove when no threshold is given."""
+        """The fraction to remove when no other amount is given."""
         return 0.5 if self.sparsity is None else self.sparsity
+
+    def must_have_data(self) -> bool:
+        return self.criterion in FROM_DATA or self.schedule.epochs > 0
+
+    def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.criterion in FROM_DATA and facts.editable != "whole":
+            return f"the criterion `{self.criterion}` needs a network that can be edited as a whole; see `blocked_by`"
+        return None

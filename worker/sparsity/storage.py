@@ -1,0 +1,35 @@
+"""How large `model.safetensors` becomes, which stores no zeros where that is smaller."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from worker.exporting.state_dict import stored_tensors
+from worker.packing.bitmask import mask_bytes, saves_space
+
+# What the file's header says of one tensor beside its name, at most; a sparse one is stored as three.
+_HEADER_BYTES = 140
+_LENGTH_AND_METADATA = 64
+
+
+class StoredSize:
+    """Of a network's file in bytes, at most: a header is some bytes shorter than it might be."""
+
+    def __init__(self, module: nn.Module) -> None:
+        tensors, _ = stored_tensors(module)
+        self._tensors = {n: (t.numel(), t.element_size(), int(t.count_nonzero())) for n, t in tensors.items()}
+
+    def without(self, removed: Mapping[str, Tensor]) -> int:
+        """`removed` are masks by parameter name, of all zeros that these parameters then have."""
+        total = _LENGTH_AND_METADATA
+        for name, (values, bytes_each, nonzero) in self._tensors.items():
+            left = int((~removed[name]).sum()) if name in removed else nonzero
+            total += _stored_bytes(len(name), values, left, bytes_each)
+        return total
+
+
+def _stored_bytes(name_length: int, values: int, nonzero: int, bytes_each: int) -> int:
+    header = name_length + _HEADER_BYTES
+    if saves_space(values, nonzero, bytes_each):
+        return mask_bytes(values) + nonzero * bytes_each + 3 * header
+    return values * bytes_each + header
