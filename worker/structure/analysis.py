@@ -6,13 +6,15 @@ concatenations along any dimension are followed exactly. An operator without a r
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from worker.structure.atoms import Atoms, Mark, Marks
+
+Role = Literal["output", "input", "other"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,16 @@ class Structure:
     """What the walk found. `tensors` are parameters and buffers by identity; `values` and `shapes` are of each node's
     answer, in its structure of tuples.
 
+    `fixed` dimensions of nodes are known beforehand to keep all their indices.
+
     `parts` are the marks of the groups of a grouped convolution or a group norm, by layer name. `heads` run through
     attention side by side, `hidden` units through time; each list of `cells` is of one recurrent layer, whose axes must
     stay equally long. `statistics` are marks over which a mean or the like was taken, so that what stays behind changes
-    when they go.
+    when they go. `roles` are of the dimensions of parameters that a graph reads by their name.
     """
 
     atoms: Atoms = field(default_factory=Atoms)
+    fixed: set[tuple[fx.Node, int]] = field(default_factory=set)
     tensors: dict[int, Marked] = field(default_factory=dict)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     shapes: dict[fx.Node, Any] = field(default_factory=dict)
@@ -53,6 +58,7 @@ class Structure:
     hidden: list[Mark] = field(default_factory=list)
     cells: list[list[Mark]] = field(default_factory=list)
     statistics: list[Mark] = field(default_factory=list)
+    roles: dict[tuple[str, int], Role] = field(default_factory=dict)
 
     def of(self, tensor: Tensor, frozen: Sequence[int] = ()) -> Marked:
         """The marks of a parameter or a buffer; new ones where it is met for the first time."""
@@ -96,6 +102,16 @@ class Call:
         assert isinstance(marked, Marked)
         return marked
 
+    def note_weight(self, position: int, name: str, out: int, into: int) -> None:
+        """Says of a parameter, or what was cut from it, which dimension makes units and which reads them."""
+        weight = self.marked(position, name)
+        roles: dict[Role, Marks] = {"input": weight[into], "output": weight[out]}
+        for node in _parameters_of(self._operand(position, name)):
+            for dim, marks in enumerate(self.marked_node(node).dims):
+                for role, of_weight in roles.items():
+                    if set(marks or ()) & set(of_weight or ()):
+                        self.structure.roles[str(node.target), dim] = role
+
     def join(self, first: Marks, second: Marks) -> Marks:
         return self.atoms.joined(first, second)
 
@@ -110,6 +126,13 @@ class Call:
                 if isinstance(marked, Marked):
                     self.freeze(*marked.dims)
         return unmarked(self.answer)
+
+
+def _parameters_of(node: Any) -> list[fx.Node]:
+    """The parameters that a weight is cut from."""
+    if node.op == "get_attr":
+        return [node]
+    return [one for operand in node.all_input_nodes for one in _parameters_of(operand)]
 
 
 Rule = Callable[[Call], Any]
@@ -151,9 +174,9 @@ def function_name(node: fx.Node) -> str:
 
 
 class _Walk(fx.Interpreter):
-    def __init__(self, module: fx.GraphModule) -> None:
+    def __init__(self, module: fx.GraphModule, structure: Structure) -> None:
         super().__init__(module)
-        self.structure = Structure()
+        self.structure = structure
 
     def run_node(self, n: fx.Node) -> Any:
         args, kwargs = self.fetch_args_kwargs_from_env(n)
@@ -183,11 +206,26 @@ class _Walk(fx.Interpreter):
 
 
 def analyse(module: fx.GraphModule, inputs: Sequence[Tensor]) -> Structure:
-    """`inputs` are a batch of at least two. The module isn't changed."""
+    """`inputs` are a batch of at least two. The module isn't changed.
+
+    Walked twice: what turned out to be a batch or a time only at the end would, in the walk so far, have been taken
+    for something that heads might be.
+    """
     import worker.structure.rules  # noqa: F401  # registers them
 
-    walk, training = _Walk(module), module.training
+    first = Structure()
     with torch.no_grad():
-        walk.run(*inputs)
-    module.train(training)
-    return walk.structure
+        _Walk(module, first).run(*inputs)
+        second = Structure(fixed=_frozen_dimensions(first))
+        _Walk(module, second).run(*inputs)
+    return second
+
+
+def _frozen_dimensions(structure: Structure) -> set[tuple[fx.Node, int]]:
+    return {
+        (node, dim)
+        for node, marked in structure.values.items()
+        if isinstance(marked, Marked)
+        for dim, marks in enumerate(marked.dims)
+        if not any(structure.atoms.now(mark) for mark in marks or ())
+    }

@@ -31,7 +31,8 @@ from worker.importance.lsh import redundancy
 from worker.importance.stability import answer_sensitivity
 from worker.network import Network
 from worker.run import Run
-from worker.structure.groups import Group, Role, Slices
+from worker.structure.analysis import Role
+from worker.structure.groups import Group, Slices
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _said(group: Group, evidence: Evidence, number: Callable[[OutputStatistics],
 
 def _lsh(group: Group, evidence: Evidence) -> Tensor:
     rows = _rows(group, evidence)
-    return (1 - redundancy(rows, evidence.run.seed)) * rows.norm(dim=1)
+    return (1 - redundancy(rows, evidence.run.seed)) * rows.square().sum(1).sqrt()
 
 
 def _random(group: Group, evidence: Evidence) -> Tensor:

@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from worker.structure.analysis import Structure
+from worker.structure.analysis import Role, Structure
 
 Kind = Literal["channel", "neuron", "head", "hidden"]
-Role = Literal["output", "input", "other"]
 
 _CONVOLUTION = nn.modules.conv._ConvNd
 _TRANSPOSED = nn.modules.conv._ConvTransposeNd
@@ -64,7 +63,7 @@ def find_groups(module: nn.Module, structure: Structure) -> list[Group]:
     groups = []
     for places in found.values():
         atoms = tuple(sorted({atom for _, _, atom, _ in places}))
-        slices = tuple(_slices(module, places, atoms))
+        slices = tuple(_slices(module, structure, places, atoms))
         layers = tuple(dict.fromkeys(one.layer for one in slices if one.role == "output"))
         if len(atoms) > 1 and layers:
             kind = _kind(module, layers, is_head=atoms[0] in heads, is_hidden=atoms[0] in hidden)
@@ -115,7 +114,9 @@ def _marks(module: nn.Module, structure: Structure) -> Iterator[tuple[int, ...]]
                 yield from marks or ()
 
 
-def _slices(module: nn.Module, places: list[tuple[str, int, int, int]], atoms: tuple[int, ...]) -> Iterator[Slices]:
+def _slices(
+    module: nn.Module, structure: Structure, places: list[tuple[str, int, int, int]], atoms: tuple[int, ...]
+) -> Iterator[Slices]:
     number = {atom: position for position, atom in enumerate(atoms)}
     by_dimension: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
     for name, dim, atom, index in places:
@@ -123,7 +124,8 @@ def _slices(module: nn.Module, places: list[tuple[str, int, int, int]], atoms: t
     for (name, dim), found in by_dimension.items():
         layer = name.rpartition(".")[0]
         units, indices = torch.tensor(sorted(found)).unbind(1)
-        yield Slices(name, layer, dim, _role(module, name, dim), units, indices)
+        role = structure.roles.get((name, dim)) or _role(module, name, dim)
+        yield Slices(name, layer, dim, role, units, indices)
 
 
 def _role(module: nn.Module, name: str, dim: int) -> Role:

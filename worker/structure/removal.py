@@ -96,14 +96,18 @@ def _set_width(layer: nn.Module) -> None:
             layer.num_parameters = len(layer.weight)
         case nn.RNNBase():
             _set_recurrent_width(layer)
+        case nn.RNNCellBase():
+            layer.input_size, layer.hidden_size = layer.weight_ih.shape[1], layer.weight_hh.shape[1]
         case nn.modules.batchnorm._NormBase():
             tensors = (layer.weight, layer.running_mean)
             layer.num_features = next((len(one) for one in tensors if one is not None), layer.num_features)
 
 
 def _set_recurrent_width(layer: nn.RNNBase) -> None:
+    """Raises ValueError where an LSTM would have no more units than its projection, which torch doesn't build."""
     layer.input_size = layer.get_parameter("weight_ih_l0").shape[1]
-    if not layer.proj_size:
-        layer.hidden_size = layer.get_parameter("weight_hh_l0").shape[1]
+    layer.hidden_size = layer.get_parameter("weight_hr_l0" if layer.proj_size else "weight_hh_l0").shape[1]
+    if layer.hidden_size <= layer.proj_size:
+        raise ValueError(f"{layer.hidden_size} units for a projection to {layer.proj_size}")
     layer._flat_weights = [layer.get_parameter(name) for name in layer._flat_weights_names]
     layer.flatten_parameters()

@@ -36,7 +36,7 @@ class _Mender(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         mend = _MENDERS.get(function_name(n)) if n.op in ("call_function", "call_method") else None
-        if mend is not None and isinstance(self.marked(n), Marked):
+        if mend is not None and isinstance(self._structure.values[self._before[n]], Marked | tuple):
             mend(self, n)
         return super().run_node(n)
 
@@ -64,6 +64,9 @@ class _Mender(fx.Interpreter):
         if marks is None:
             return length
         return sum(self._gone.isdisjoint(self._structure.atoms.now(mark)) for mark in marks)
+
+    def loses(self, marks: Marks) -> bool:
+        return marks is not None and self.kept(marks, len(marks)) < len(marks)
 
     def mended(self, node: fx.Node, sizes: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
         return [self._mended(node, size, value) for size, value in zip(sizes, wanted, strict=True)]
@@ -97,6 +100,18 @@ def _sizes(mender: _Mender, node: fx.Node) -> None:
     node.args = (node.args[0], mended) if in_list else (node.args[0], *mended)
 
 
+def _created(mender: _Mender, node: fx.Node) -> None:
+    sizes: Any = node.args[0]
+    if isinstance(sizes, list | tuple):
+        node.args = (mender.mended(node, sizes, mender.answered(node)), *node.args[1:])
+
+
+def _created_like(mender: _Mender, node: fx.Node) -> None:
+    sizes: Any = node.args[1]
+    if isinstance(sizes, list | tuple):
+        node.args = (node.args[0], mender.mended(node, sizes, mender.answered(node)), *node.args[2:])
+
+
 def _unflatten(mender: _Mender, node: fx.Node) -> None:
     dim: Any = node.args[1]
     sizes, _ = _given(node, 2)
@@ -118,15 +133,18 @@ def _split(mender: _Mender, node: fx.Node) -> None:
 
 def _item(mender: _Mender, node: fx.Node) -> None:
     marked, index = mender.marked(node), mender.before_values(node)[1]
+    if not isinstance(marked, Marked):
+        return
     parts = list(index) if isinstance(index, tuple) else [index]
-    if not all(part is None or part is ... or isinstance(part, int | slice) for part in parts):
+    if any(isinstance(part, torch.Size) for part in parts):
         return
     given: Any = node.args[1]
     mended = in_full(list(given) if isinstance(given, tuple) else [given], len(marked))
     dims = iter(marked.dims)
     for place, part in enumerate(in_full(parts, len(marked))):
         marks = next(dims) if part is not None else None
-        if isinstance(part, slice) and marks is not None and part != slice(None):
+        if isinstance(part, slice) and part.step in (None, 1) and mender.loses(marks):
+            assert marks is not None
             start, stop, _ = part.indices(len(marks))
             mended[place] = slice(mender.kept(marks[:start], start), mender.kept(marks[:stop], stop))
     node.args = (node.args[0], tuple(mended))
@@ -135,7 +153,7 @@ def _item(mender: _Mender, node: fx.Node) -> None:
 def _narrow(mender: _Mender, node: fx.Node) -> None:
     dim, start, length = mender.before_values(node)[1:4]
     marks = mender.marked(node)[dim]
-    if marks is not None:
+    if mender.loses(marks):
         kept = [mender.kept(marks[:end], end) for end in (start, start + length)]
         node.args = (node.args[0], dim, kept[0], kept[1] - kept[0])
 
@@ -150,6 +168,10 @@ _MENDERS: dict[str, Callable[[_Mender, fx.Node], None]] = {
     "split_with_sizes": _split,
     "chunk": _split,
     "tensor_split": _split,
+    "unsafe_chunk": _split,
+    "unsafe_split": _split,
     "getitem": _item,
     "narrow": _narrow,
+    **dict.fromkeys(("zeros", "ones", "full", "empty"), _created),
+    **dict.fromkeys(("new_zeros", "new_ones", "new_full", "new_empty"), _created_like),
 }

@@ -22,7 +22,7 @@ from worker.structure.atoms import Marks
     *("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or"),
     *("and", "or", "__and__", "__or__", "bitwise_not", "invert", "isnan", "isinf", "isfinite", "remainder"),
     *("contiguous", "clone", "detach", "to", "float", "double", "half", "bool", "int", "long", "type_as", "copy"),
-    *("nan_to_num", "alias", "positive", "_to_copy", "true_divide", "floor_divide", "zeros_like", "ones_like"),
+    *("nan_to_num", "alias", "positive", "_to_copy", "true_divide", "floor_divide"),
 )
 def elementwise(call: Call) -> Marked:
     operands = [node for node in call.node.all_input_nodes if isinstance(call.structure.values.get(node), Marked)]
@@ -69,3 +69,15 @@ def mixes_one_dimension(call: Call) -> Any:
         call.freeze(marked[one])
         marked = marked.replaced(one, None)
     return marked
+
+
+@functions("zeros_like", "ones_like", "full_like", "empty_like")
+def constant_like(call: Call) -> Any:
+    """A new tensor of the same shape, whatever becomes of that."""
+    return call.marked()
+
+
+@functions("zeros", "ones", "full", "empty", "new_zeros", "new_ones", "new_full", "new_empty")
+def constant(call: Call) -> Any:
+    """A new tensor of given sizes, which can be changed with what it meets."""
+    return Marked(tuple(call.atoms.axis(length) for length in call.answer.shape))

@@ -15,6 +15,7 @@ def linear_layer(call: Call) -> Marked:
 @functions("linear")
 def linear_function(call: Call) -> Marked:
     bias = call.marked(2, "bias") if call.given(2, "bias") is not None else None
+    call.note_weight(1, "weight", out=0, into=1)
     return _linear(call, call.marked(1, "weight"), bias)
 
 
@@ -35,6 +36,7 @@ def _linear(call: Call, weight: Marked, bias: Marked | None) -> Marked:
 def addmm(call: Call) -> Marked:
     bias, marked, weight = call.marked(0), call.marked(1, "mat1"), call.marked(2, "mat2")
     call.join(weight[0], marked[1])
+    call.note_weight(2, "mat2", out=1, into=0)
     if call.shape(0)[-1] == call.answer.shape[-1]:
         call.join(weight[1], bias[-1])
     return marked.replaced(1, weight[1])
@@ -47,6 +49,7 @@ def matmul(call: Call) -> Any:
         return call.freeze_all()
     call.join(first[-1], second[-2])
     if len(second) == 2:
+        call.note_weight(1, "other", out=1, into=0)
         return first.replaced(-1, second[-1])
     if len(first) != len(second) or len(first) != call.answer.ndim:
         return call.freeze_all()

@@ -10,30 +10,28 @@ from torch import nn
 
 from worker.structure.analysis import Call, Marked, layers
 from worker.structure.atoms import Mark, Marks
+from worker.structure.rules.projected import projected
 
 GATES: dict[type[nn.Module], int] = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}
+
+GATES_OF_CELLS: dict[type[nn.Module], int] = {nn.LSTMCell: 4, nn.GRUCell: 3, nn.RNNCell: 1}
 
 
 @layers(nn.LSTM, nn.GRU, nn.RNN)
 def recurrent(call: Call) -> Any:
     layer, marked = call.layer, call.marked()
-    if len(call.node.args) > 1 or call.node.kwargs or layer.proj_size:
-        return _unmoved(call)
+    if layer.proj_size:
+        return projected(call)
     call.freeze(*marked.dims[:-1])
     level: Marks = marked[-1]
     cells = []
     for number in range(layer.num_layers):
         level, of_level = _level(call, number, level)
         cells += of_level
+    _join_first_state(call, cells)
     call.structure.cells.append([mark for cell in cells for mark in cell])
     call.structure.hidden += [mark for cell in cells for mark in cell]
     return _answer(call, marked, level, cells)
-
-
-def _unmoved(call: Call) -> Any:
-    for parameter in call.layer.parameters():
-        call.freeze(*call.structure.of(parameter).dims)
-    return call.freeze_all()
 
 
 def _level(call: Call, number: int, inputs: Marks) -> tuple[list[Mark], list[list[Mark]]]:
@@ -57,6 +55,30 @@ def _answer(call: Call, marked: Marked, level: Marks, cells: list[list[Mark]]) -
     units = _of_all_cells(call, cells) if any(_reads_state(user) for user in call.node.users) else None
     states = [Marked((*[None] * (one.ndim - 1), units)) for one in (state if isinstance(state, tuple) else [state])]
     return outputs, tuple(states) if isinstance(state, tuple) else states[0]
+
+
+def _join_first_state(call: Call, cells: list[list[Mark]]) -> None:
+    given: Any = call.node.args[1] if len(call.node.args) > 1 else call.node.kwargs.get("hx")
+    for node in () if given is None else given if isinstance(given, tuple) else (given,):
+        state = call.marked_node(node)
+        call.freeze(*state.dims[:-1])
+        call.join(_of_all_cells(call, cells), state[-1])
+
+
+@layers(nn.LSTMCell, nn.GRUCell, nn.RNNCell)
+def cell(call: Call) -> Any:
+    """One step of one cell."""
+    layer, of, marked = call.layer, call.structure.of, call.marked()
+    units = of(layer.weight_hh)[1]
+    call.join(of(layer.weight_ih)[1], marked[-1])
+    for tensor in layer.parameters():
+        call.join((units or []) * GATES_OF_CELLS[type(layer)], of(tensor)[0])
+    given: Any = call.node.args[1] if len(call.node.args) > 1 else None
+    for node in () if given is None else given if isinstance(given, tuple) else (given,):
+        call.join(units, call.marked_node(node)[-1])
+    call.structure.hidden += units or []
+    state = marked.replaced(-1, units)
+    return (state, state) if isinstance(call.answer, tuple) else state
 
 
 def _reads_state(user: Any) -> bool:

@@ -14,16 +14,17 @@ from worker.structure.atoms import NEVER, Atoms, Mark, Marks
 @layers(nn.Flatten, nn.Unflatten)
 @functions("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "view_as", "_unsafe_view")
 def view(call: Call) -> Marked:
-    return Marked(tuple(rearranged(call.atoms, call.marked(), call.shape(), call.answer.shape)))
-
-
-def rearranged(atoms: Atoms, marked: Marked, old: Sequence[int], new: Sequence[int]) -> list[Marks]:
     """Runs of old dimensions and runs of new ones hold the same elements; each is arranged anew by itself."""
+    marked, old, new = call.marked(), call.shape(), call.answer.shape
     dims: list[Marks] = []
     for olds, news in _runs(old, new):
-        lengths = [old[dim] for dim in olds]
-        dims += _run(atoms, [marked[dim] for dim in olds], lengths, [new[dim] for dim in news])
-    return dims
+        axes = [_axis(call, dim, new[dim]) for dim in news]
+        dims += _run(call.atoms, [marked[dim] for dim in olds], [old[dim] for dim in olds], axes)
+    return Marked(tuple(dims))
+
+
+def _axis(call: Call, dim: int, length: int) -> list[Mark]:
+    return [NEVER] * length if (call.node, dim) in call.structure.fixed else call.atoms.axis(length)
 
 
 def _runs(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]:
@@ -40,19 +41,19 @@ def _runs(old: Sequence[int], new: Sequence[int]) -> list[tuple[range, range]]:
     return runs
 
 
-def _run(atoms: Atoms, marks: list[Marks], old: list[int], new: list[int]) -> list[Marks]:
+def _run(atoms: Atoms, marks: list[Marks], old: list[int], axes: list[list[Mark]]) -> list[Marks]:
+    """`axes` are new ones, one for each dimension of the answer."""
     if all(one is None for one in marks):
-        return [None] * len(new)
-    if len(old) == len(new) == 1:
+        return [None] * len(axes)
+    if len(old) == len(axes) == 1:
         return marks
     every = [one or [NEVER] * length for one, length in zip(marks, old, strict=True)]
     flat = [sum(parts, NEVER) for parts in product(*every)]
-    return [flat] if len(new) == 1 else _split(atoms, flat, new)
+    return [flat] if len(axes) == 1 else _split(atoms, flat, axes)
 
 
-def _split(atoms: Atoms, flat: list[Mark], lengths: list[int]) -> list[Marks]:
+def _split(atoms: Atoms, flat: list[Mark], axes: list[list[Mark]]) -> list[Marks]:
     """An index goes if one of its places goes: the head or the place within the head."""
-    axes = [atoms.axis(length) for length in lengths]
     for mark, parts in zip(flat, product(*axes), strict=True):
         atoms.join(mark, sum(parts, NEVER))
     return list(axes)

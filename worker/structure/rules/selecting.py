@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from worker.structure.analysis import Call, Marked, functions
 from worker.structure.atoms import NEVER, Marks
 
@@ -36,7 +39,7 @@ def _joined(call: Call, parts: list[Marked], besides: int | None = None) -> Mark
     return first
 
 
-@functions("split", "split_with_sizes", "chunk", "tensor_split")
+@functions("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_chunk", "unsafe_split")
 def split(call: Call) -> Any:
     marked, dim = call.marked(), call.given(2, "dim", 0)
     parts, start = [], 0
@@ -76,10 +79,27 @@ def item(call: Call) -> Any:
     of, index = call.structure.values[operand], call.args[1]
     if not isinstance(of, Marked):
         return of[index]
-    parts = list(index) if isinstance(index, tuple) else [index]
-    if not all(part is None or part is ... or isinstance(part, int | slice) for part in parts):
+    parts = list(index) if isinstance(index, tuple | list) else [index]
+    tables = [part for part in parts if isinstance(part, Tensor)]
+    if len(tables) > 1 or any(table.dtype == torch.bool for table in tables):
         return call.freeze_all()
     return _indexed(call, of, in_full(parts, len(of)))
+
+
+@functions("index")
+def index(call: Call) -> Any:
+    """As `item`, where None in the list stands for all of a dimension."""
+    parts = [slice(None) if part is None else part for part in call.args[1]]
+    if sum(isinstance(part, Tensor) for part in parts) > 1:
+        return call.freeze_all()
+    return _indexed(call, call.marked(), in_full(parts, len(call.marked())))
+
+
+@functions("index_select")
+def index_select(call: Call) -> Any:
+    marked, dim = call.marked(), call.given(1, "dim")
+    call.freeze(marked[dim])
+    return marked.replaced(dim, None)
 
 
 def in_full(parts: list[Any], dimensions: int) -> list[Any]:
@@ -101,11 +121,9 @@ def _indexed(call: Call, of: Marked, parts: list[Any]) -> Marked:
         marks = next(left)
         if isinstance(part, slice) and part.step in (None, 1):
             dims.append(_part(marks, part))
-        elif isinstance(part, slice):
-            call.freeze(marks)
-            dims.append(None)
         else:
             call.freeze(marks)
+            dims += [None] * (part.ndim if isinstance(part, Tensor) else isinstance(part, slice))
     return Marked(tuple(dims))
 
 
