@@ -1,25 +1,34 @@
 """Coverage-guided fuzzing of the static check, seeded with the corpus: `python -m tests.fuzz.static_check SECONDS`.
 
+Where atheris can't be installed, bytes are altered at random, without regard to coverage.
+
 Whatever the bytes are, each reader must answer with what it found or with `Invalid`; and what is accepted as a state
 dict must be convertible, to a file that is accepted too. Anything else ends the run, and the bytes are left in a file.
 """
 
 import contextlib
+import hashlib
+import importlib.util
 import io
+import random
 import sys
 import tempfile
+import time
+import traceback
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
-import atheris
+HAS_ATHERIS = importlib.util.find_spec("atheris") is not None
+atheris: ModuleType | None = importlib.import_module("atheris") if HAS_ATHERIS else None
 
-with atheris.instrument_imports(include=["app.core.uploads"]):
+with atheris.instrument_imports(include=["app.core.uploads"]) if atheris else contextlib.nullcontext():
     from app.core.errors import Invalid
     from app.core.uploads import convert_to_safetensors, read_dataset, read_model
 
-from tests.core.uploads.corpus import SAMPLES
-from tests.core.uploads.wrappings import WRAPPED
+from tests.core.uploads.corpus import SAMPLES  # noqa: E402  the program under test is imported first
+from tests.core.uploads.wrappings import WRAPPED  # noqa: E402
 
 LONGEST_BYTES = 20_000
 SECONDS_FOR_ONE = 10
@@ -86,20 +95,62 @@ def write_seeds(folder: Path) -> None:
         (folder / str(number)).write_bytes(seed)
 
 
+def guided(fuzzer: ModuleType, folder: Path, seconds: str) -> None:
+    options = [
+        f"-max_total_time={seconds}",
+        f"-max_len={LONGEST_BYTES}",
+        f"-timeout={SECONDS_FOR_ONE}",
+        f"-rss_limit_mb={MEMORY_MB}",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    ]
+    fuzzer.Setup([sys.argv[0], *options, str(folder / "seeds")], lambda content: check(folder / "upload", content))
+    fuzzer.Fuzz()
+
+
+def unguided(folder: Path, seconds: float, seed: int) -> None:
+    chance, contents = random.Random(seed), [path.read_bytes() for path in sorted((folder / "seeds").iterdir())]
+    end, tried = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        content = altered(chance.choice(contents), chance.choice(contents), chance)
+        started = time.monotonic()
+        try:
+            check(folder / "upload", content)
+            assert time.monotonic() - started < SECONDS_FOR_ONE, "the check takes too long"
+        except Exception:
+            traceback.print_exc()
+            found = Path(f"crash-{hashlib.sha256(content).hexdigest()[:16]}")
+            found.write_bytes(content)
+            sys.exit(f"{found} has the bytes that were not answered with Invalid")
+        tried += 1
+    print(f"without atheris: {tried} files altered at random (seed {seed}), each answered or refused")
+
+
+def altered(content: bytes, other: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(content)
+    for _ in range(chance.randint(1, 8)):
+        place, length = chance.randrange(len(changed) + 1), chance.randint(1, 16)
+        kind = chance.randrange(4)
+        if kind == 0 and place < len(changed):
+            changed[place] = chance.randrange(256)
+        elif kind == 1:
+            del changed[place : place + length]
+        elif kind == 2:
+            changed[place:place] = chance.randbytes(length)
+        else:
+            start = chance.randrange(len(other) + 1)
+            changed[place : place + length] = other[start : start + length]
+    return bytes(changed[:LONGEST_BYTES])
+
+
 def main(seconds: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_seeds(folder / "seeds")
-        options = [
-            f"-max_total_time={seconds}",
-            f"-max_len={LONGEST_BYTES}",
-            f"-timeout={SECONDS_FOR_ONE}",
-            f"-rss_limit_mb={MEMORY_MB}",
-            "-print_final_stats=1",
-            "-verbosity=0",
-        ]
-        atheris.Setup([sys.argv[0], *options, str(folder / "seeds")], lambda content: check(folder / "upload", content))
-        atheris.Fuzz()
+        if atheris:
+            guided(atheris, folder, seconds)
+        else:
+            unguided(folder, float(seconds), random.SystemRandom().randrange(1 << 32))
 
 
 if __name__ == "__main__":
