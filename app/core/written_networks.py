@@ -131,3 +131,4 @@ class WrittenNetwork(Schema):
     tensors: tuple[WrittenTensor, ...] = Field(max_length=20_000)
     tied: dict[TensorPath, TensorPath] = Field(max_length=20_000)
     graph: tuple[WrittenNode, ...] = Field(min_length=1, max_length=200_000)
+    packed: dict[TensorPath, Literal["cast", "grouped", "bitmask"]] = Field(default_factory=dict, max_length=20_000)

@@ -3,13 +3,13 @@
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from app.core.architectures import NetworkArchitecture
 from worker.architectures import Material, build, untrained
 from worker.architectures.fit import check_fit, malformed, shapes_of, widened
 from worker.architectures.layers import check_arguments
-from worker.exporting.load_network import build_network, with_weights
+from worker.exporting.load_network import build_network, unpacked, with_weights
 from worker.training.initialization import initialize
 
 ADVICE = "Send the network.json that was written beside these weights."
@@ -19,9 +19,19 @@ ADVICE = "Send the network.json that was written beside these weights."
 def _(architecture: NetworkArchitecture, material: Material) -> nn.Module:
     network, tied = _network(architecture), architecture.network.tied
     expected = {name: shape for name, shape in shapes_of(network.state_dict()).items() if name not in tied}
-    check_fit(expected, shapes_of(material.weights), ADVICE)
-    weights = {name: widened(tensor) for name, tensor in material.weights.items()}
-    return with_weights(network, tied, weights)
+    weights = _unpacked(architecture, material)
+    check_fit(expected, shapes_of(weights), ADVICE)
+    return with_weights(network, tied, {name: widened(tensor) for name, tensor in weights.items()})
+
+
+def _unpacked(architecture: NetworkArchitecture, material: Material) -> dict[str, Tensor]:
+    try:
+        return unpacked(dict(material.weights), architecture.network.packed)
+    except Exception as error:
+        raise malformed(
+            "network.json says of a tensor that it is stored in fewer bytes, and what the file holds can't be unpacked "
+            f"so. {ADVICE}"
+        ) from error
 
 
 @untrained.register

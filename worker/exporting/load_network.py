@@ -58,6 +58,8 @@ def _from_groups(codes: torch.Tensor, scale: torch.Tensor, zero_point: torch.Ten
 
 def _from_nonzero(values: torch.Tensor, mask: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     """Each bit of the mask, the lowest first, says whether there is a value in its place."""
+    if math.prod(shape.tolist()) > 8 * len(mask):
+        raise ValueError("there are fewer bits than places")
     whole = torch.zeros(shape.tolist(), dtype=values.dtype)
     bits = mask.unsqueeze(1).bitwise_right_shift(torch.arange(8, dtype=torch.uint8)) & 1
     whole[bits.flatten()[: whole.numel()].bool().view_as(whole)] = values
