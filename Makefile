@@ -15,10 +15,10 @@ ZOO := .venv-zoo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench fuzz zoo
+.PHONY: help setup demo serve test check bench bench-models fuzz zoo
 
 help: ## Show this list
-	@grep -hE '^[a-z]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup: $(INSTALLED)    ## Make .venv with everything in it
 
@@ -56,6 +56,9 @@ $(ZOO)/.installed: pyproject.toml
 
 bench: setup    ## Run the benchmarks, one JSON line each
 	@for benchmark in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$benchmark || exit 1; done
+
+bench-models: setup    ## Prune and distil the trained models in .models, for hours; goes on where it was stopped
+	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.pruning $(MODELS)
 
 fuzz: setup    ## Feed the static check of uploads with altered files for a minute (FUZZ_SECONDS)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null \
