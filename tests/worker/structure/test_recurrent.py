@@ -1,13 +1,16 @@
 """Hidden units: removed exactly where nothing uses them, followed to all their readers, left where they can't be."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from worker.structure.following import NotFollowed
-from worker.structure.recurrent import HiddenUnits, hidden_units, least, without_units
+from worker.structure.analysis import Structure, analyse
+from worker.structure.groups import Group, find_groups
+from worker.structure.removal import without
 
 WIDTH = 8
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -98,143 +101,116 @@ def inputs(module: nn.Module, batch: int = 2) -> tuple[Tensor]:
     return (x if module.rnn.batch_first else x.transpose(0, 1),)
 
 
-def chosen(units: HiddenUnits, count: int = 3) -> list[list[int]]:
-    """Other units in each cell."""
-    generator = torch.Generator().manual_seed(0)
-    return [sorted(torch.randperm(units.width, generator=generator)[:count].tolist()) for _ in range(units.cells)]
+@dataclass(frozen=True)
+class Cut:
+    """Some units of each cell, other ones in each."""
+
+    module: fx.GraphModule
+    count: int = 3
+
+    @cached_property
+    def structure(self) -> Structure:
+        return analyse(self.module, inputs(self.module))
+
+    @cached_property
+    def chosen(self) -> list[tuple[Group, list[int]]]:
+        generator = torch.Generator().manual_seed(0)
+        groups = [group for group in find_groups(self.module, self.structure) if group.kind == "hidden"]
+        return [(group, torch.randperm(len(group), generator=generator)[: self.count].tolist()) for group in groups]
+
+    def narrower(self) -> fx.GraphModule:
+        atoms = {group.atoms[unit] for group, units in self.chosen for unit in units}
+        return without(self.module, self.structure, atoms, inputs(self.module))
+
+    def silence(self, *roles: str) -> None:
+        """Sets the units' weights of these roles to zero."""
+        with torch.no_grad():
+            for group, units in self.chosen:
+                for one in group.slices:
+                    if one.role in roles and (one.role == "input" or one.layer == "rnn"):
+                        places = one.indices[torch.isin(one.units, torch.tensor(units))]
+                        self.module.get_parameter(one.parameter).index_fill_(one.dim, places, 0)
 
 
-def silence_readers(module: nn.Module, units: HiddenUnits, removed: list[list[int]]) -> None:
-    """Nothing reads the units any more: not their own cell, nor a next level, nor another layer."""
-    gone = torch.tensor([cell * units.width + unit + 1 for cell, of in enumerate(removed) for unit in of])
-    with torch.no_grad():
-        for use in units.uses:
-            if use.dim == 1:
-                weight = module.get_submodule(use.owner).get_parameter(use.name)
-                weight[:, torch.isin(use.units, gone)] = 0
+READERS, MAKERS = ("input",), ("output", "other")
 
 
-def silence_makers(module: nn.Module, units: HiddenUnits, removed: list[list[int]]) -> None:
-    """All gates of the units are zero, biases too: they answer zero for ever."""
-    gone = torch.tensor([cell * units.width + unit + 1 for cell, of in enumerate(removed) for unit in of])
-    with torch.no_grad():
-        for use in units.uses:
-            if use.dim == 0 and use.owner == "rnn":
-                getattr(module.rnn, use.name)[torch.isin(use.units, gone)] = 0
-
-
-@pytest.mark.parametrize("silence", [silence_readers, silence_makers])
+@pytest.mark.parametrize("silent", [READERS, MAKERS], ids=["unread", "mute"])
 @pytest.mark.parametrize("name", CASES)
-def test_silent_units_go_without_a_trace(name: str, silence: Callable[..., None]) -> None:
+def test_silent_units_go_without_a_trace(name: str, silent: tuple[str, ...]) -> None:
+    """Nothing reads them: not their own cell, nor a next level, nor another layer. Or all their gates are zero, biases
+    too: then they answer zero for ever."""
     module = network(name)
-    units = hidden_units(module, "rnn", inputs(module))
-    removed = chosen(units)
-    silence(module, units, removed)
-    narrower = without_units(module, units, removed, inputs(module))
+    cut = Cut(module)
+    cut.silence(*silent)
+    narrower = cut.narrower()
     assert narrower.rnn.hidden_size == WIDTH - 3
     for batch in (1, 4):
         given = inputs(module, batch)
         torch.testing.assert_close(narrower(*given), module(*given), rtol=1e-5, atol=1e-6)
 
 
-def test_units_that_speak_are_missed() -> None:
-    """Zero weights don't silence a unit whose biases are not zero."""
+def test_units_whose_biases_speak_are_missed() -> None:
+    """Zero weights alone don't silence a unit."""
     module = network("lstm")
-    units = hidden_units(module, "rnn", inputs(module))
-    with torch.no_grad():
-        for weight in (module.rnn.weight_ih_l0, module.rnn.weight_hh_l0):
-            weight[0::WIDTH] = 0
-    narrower = without_units(module, units, [[0]], inputs(module))
-    assert (narrower(*inputs(module)) - module(*inputs(module))).abs().max() > 1e-4
+    cut = Cut(module)
+    cut.silence("output")
+    assert (cut.narrower()(*inputs(module)) - module(*inputs(module))).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_removed_is_what_was_chosen(name: str) -> None:
-    """As if nothing had ever read or made the removed units: compared with those weights set to zero."""
+    """As if nothing had ever made or read the removed units."""
     module = network(name)
-    units = hidden_units(module, "rnn", inputs(module))
-    removed = chosen(units, 2)
-    narrower = without_units(module, units, removed, inputs(module))
-    silence_makers(module, units, removed)
-    silence_readers(module, units, removed)
+    cut = Cut(module, count=2)
+    narrower = cut.narrower()
+    cut.silence(*MAKERS, *READERS)
     torch.testing.assert_close(narrower(*inputs(module, 3)), module(*inputs(module, 3)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["stacked_both_ways", "flattened", "both_ends", "attended", "projected"])
+def test_each_cell_chooses_its_own_units(name: str) -> None:
+    module = network(name)
+    assert len(Cut(module).chosen) == module.rnn.num_layers * (1 + module.rnn.bidirectional)
 
 
 def test_the_given_network_is_left_as_it_is() -> None:
     module = network("stacked_both_ways")
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    units = hidden_units(module, "rnn", inputs(module))
-    without_units(module, units, chosen(units), inputs(module))
+    Cut(module).narrower()
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
-def test_weights_of_a_unit_are_all_that_go_with_it() -> None:
-    module = network("stacked_both_ways")
-    units = hidden_units(module, "rnn", inputs(module))
-    narrower = without_units(module, units, [[0]] * 4, inputs(module))
-    lost = sum(p.numel() for p in module.parameters()) - sum(p.numel() for p in narrower.parameters())
-    counted = sum(units.weights(module, cell)[0].numel() for cell in range(4))
-    # What the removed unit of one cell sends to those of the next level, and to itself, is counted at both ends.
-    assert counted == lost + 4 * 4 + 2 * 2 * 4 * 1
+class Kept(nn.Module):
+    """A layer of which no hidden unit can go."""
 
-
-def test_the_least_of_each_cell() -> None:
-    scores = torch.tensor([[3.0, 1.0, 2.0, 0.0], [0.0, 1.0, 2.0, 3.0]])
-    assert least(scores, 2) == [[1, 3], [0, 1]]
-
-
-class Unfollowed(nn.Module):
-    def __init__(self, read: Callable[..., Tensor], **settings: object) -> None:
+    def __init__(self, read: Callable[["Kept", Tensor], Tensor]) -> None:
         super().__init__()
-        self.rnn = nn.GRU(5, 4, batch_first=True, **settings)
+        self.rnn = nn.GRU(5, 4, batch_first=True)
         self.other = nn.GRU(4, 4, batch_first=True)
         self.fc = nn.Linear(4, 4)
-        self.first = nn.Parameter(torch.ones(1, 1, 4))
         self.read = read
 
     def forward(self, x: Tensor) -> Tensor:
         return self.read(self, x)
 
 
-REFUSED = {
-    "answers": (lambda net, x: net.rnn(x)[0], "answers with its units"),
-    "sum_of_units": (lambda net, x: net.rnn(x)[0].sum(-1), "several units"),
-    "added": (lambda net, x: net.fc(net.rnn(x)[0] + net.fc(x[:, :, :4])), "as many places"),
-    "first_state": (lambda net, x: net.fc(net.rnn(x, net.first.expand(1, x.shape[0], 4))[0]), "first state"),
-    "state_of_another": (lambda net, x: net.fc(net.other(x[:, :, :4], net.rnn(x)[1])[0]), "first state of `other`"),
-    "read_elsewhere": (lambda net, x: net.fc(net.rnn(x)[0]) + net.fc(x[:, :, :4]), "at another place"),
-    "softmax": (lambda net, x: net.fc(torch.softmax(net.rnn(x)[0], -1)), "softmax"),
-    "one_unit": (lambda net, x: net.fc(net.rnn(x)[0])[:, :, 0] * net.rnn(x)[0][:, :, 1], "answers with its units"),
-    "own_units": (lambda net, x: net.fc(net.rnn(torch.cat([net.rnn(x)[0], x[:, :, :1]], -1))[0]), "its own units"),
+KEPT = {
+    "answered": lambda net, x: net.rnn(x)[0],
+    "added_to_an_input": lambda net, x: net.fc(net.rnn(x)[0] + x[:, :, :4]),
+    "unknown": lambda net, x: net.fc(torch.fft.fft(net.rnn(x)[0]).real),
+    "read_and_answered": lambda net, x: net.fc(net.rnn(x)[0])[:, :, 0] * net.rnn(x)[0][:, :, 1],
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cant_be_followed_is_told(name: str) -> None:
-    read, reason = REFUSED[name]
-    module = fx.symbolic_trace(Unfollowed(read).eval())
-    with pytest.raises(NotFollowed, match=reason):
-        hidden_units(module, "rnn", (torch.randn(2, 6, 5),))
+@pytest.mark.parametrize("name", KEPT)
+def test_units_that_more_depends_on_stay(name: str) -> None:
+    module = fx.symbolic_trace(Kept(KEPT[name]).eval())
+    structure = analyse(module, (torch.randn(2, 6, 5),))
+    assert not [group for group in find_groups(module, structure) if "rnn" in group.layers]
 
 
-def test_tied_weights_are_told() -> None:
-    net = Unfollowed(lambda net, x: net.fc(net.rnn(x)[0]) + net.fc(net.other(x[:, :, :4])[0]))
-    net.other.weight_hh_l0 = net.rnn.weight_hh_l0
-    with pytest.raises(NotFollowed, match=r"those of `other\.weight_hh_l0`"):
-        hidden_units(fx.symbolic_trace(net), "rnn", (torch.randn(2, 6, 5),))
-
-
-def test_a_number_that_would_choose_other_units_is_told() -> None:
-    """The first of three parts: of eight units it is three, of six it is two."""
-    module = fx.symbolic_trace(Recurrent(nn.GRU, lambda answer: answer[0].chunk(3, -1)[0], 3, batch_first=True))
-    units = hidden_units(module, "rnn", inputs(module))
-    with pytest.raises(NotFollowed, match="can't be changed"):
-        without_units(module, units, [[6, 7]], inputs(module))
-
-
-def test_a_step_that_would_choose_other_units_is_told() -> None:
-    """Every second unit: without the first and the fourth, others stand there."""
-    module = fx.symbolic_trace(Recurrent(nn.GRU, lambda answer: answer[0][..., ::2], 4, batch_first=True))
-    units = hidden_units(module, "rnn", inputs(module))
-    with pytest.raises(NotFollowed, match="other units afterwards"):
-        without_units(module, units, [[0, 3]], inputs(module))
+def test_a_projection_needs_more_units_than_it_has_outputs() -> None:
+    module = network("projected")
+    with pytest.raises(ValueError, match="3 units for a projection to 3"):
+        Cut(module, count=WIDTH - 3).narrower()
