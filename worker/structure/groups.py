@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from worker.structure.analysis import Role, Structure
 
 Kind = Literal["channel", "neuron", "head", "hidden"]
+GroupKey = tuple[str, int]
 
 _CONVOLUTION = nn.modules.conv._ConvNd
 _TRANSPOSED = nn.modules.conv._ConvTransposeNd
@@ -48,6 +49,11 @@ class Group:
 
     def __len__(self) -> int:
         return len(self.atoms)
+
+    @property
+    def key(self) -> GroupKey:
+        """The same for the same units of the network after some of them went."""
+        return self.slices[0].parameter, self.slices[0].dim
 
     @property
     def readers(self) -> tuple[str, ...]:

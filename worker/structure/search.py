@@ -21,7 +21,7 @@ def cost_of(network: Network, target: PruningTarget) -> int:
 
 def meeting(target: PruningTarget, cut_at: Callable[[float], Network]) -> float:
     """The least ratio whose network costs no more than the target. Raises Invalid where none does."""
-    wanted = target.macs or target.parameters or target.size_bytes or 0
+    ((_, wanted),) = target.model_dump(exclude_none=True).items()
     nearest = cost_of(cut_at(LARGEST), target)
     if nearest > wanted:
         raise _out_of_reach(target, wanted, nearest)

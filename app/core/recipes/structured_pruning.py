@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from app.core.facts import ModelFacts
 from app.core.recipes.base import Pattern, StepBase
+from app.core.recipes.schedules import Schedule
 from app.core.schemas import Schema
 
 Criterion = Literal[
@@ -85,6 +86,7 @@ class StructuredPruning(StepBase):
         "layers of the same structure are ranked together.",
     )
     round_to: int = Field(1, ge=1, le=1024, description="What stays of a layer is a multiple of this, if it can be.")
+    schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
     def _has_one_amount(self) -> "StructuredPruning":
@@ -100,7 +102,7 @@ class StructuredPruning(StepBase):
         return 0.5 if self.ratio is None else self.ratio
 
     def must_have_data(self) -> bool:
-        return self.criterion in FROM_DATA
+        return self.criterion in FROM_DATA or self.schedule.epochs > 0
 
     def unfit_for(self, facts: ModelFacts) -> str | None:
         if not facts.layer_types() & LAYERS_OF[self.unit]:
