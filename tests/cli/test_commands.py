@@ -8,6 +8,8 @@ from typer.testing import CliRunner, Result
 
 from app.cli.root import application
 from app.core import workers
+from app.core.events import add_event
+from app.core.measurements import Epoch
 from tests.api.conftest import TORCHSCRIPT
 from tests.core.rows import SANDBOX
 
@@ -62,6 +64,16 @@ def test_watching_a_finished_job_shows_what_was_measured(url: str, finished_job:
     assert "1.00×" in shown.stdout
     run("--url", url, "jobs", "download", finished_job, "-o", str(tmp_path / "out"))
     assert (tmp_path / "out" / "model.onnx").read_text() == "this is model.onnx"
+
+
+def test_watching_shows_each_epoch(url: str, app: FastAPI, finished_job: str) -> None:
+    epoch = Epoch(
+        epoch=2, epochs=3, loss=0.125, learning_rate=0.1, seconds=1, metric="accuracy", validation_quality=0.987
+    )
+    with app.state.context.database.writing() as session:
+        add_event(session, finished_job, "epoch", {"step": 1, **epoch.model_dump(mode="json"), "from_a_newer": 1})
+    shown = run("--url", url, "jobs", "watch", finished_job).stdout
+    assert "step 2, epoch 2 of 3: loss 0.125, validation 98.7 %, best so far" in shown
 
 
 def test_a_recipe_file_and_a_preset_exclude_each_other(url: str, tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from copy import deepcopy
 from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import worker.steps
+from app.core.errors import Problem
 from app.core.recipes import FineTuning, MagnitudePruning, StaticQuantization, Step
 from app.core.tasks import Checkpoint, CheckpointWritten, Compress, Compression, EpochEnded, Message
-from tests.worker.jobs import DATA, file_of, inspected, job_folder, sha256
+from tests.worker.jobs import DATA, file_of, inspected, job_folder, save_data, sha256
 from tests.worker.networks import NETWORKS
 from worker import checkpoints
 from worker.network import Network
@@ -74,6 +76,15 @@ def test_the_files_are_the_same_bit_for_bit(tmp_path: Path, name: str) -> None:
             )
         assert continued.steps[: checkpoint.steps_done] == whole.steps[: checkpoint.steps_done]
         assert set(continued.warnings) == set(whole.warnings)
+
+
+def test_a_training_that_diverges_says_in_which_step(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["mlp"])
+    save_data(folder / DATA.path, NETWORKS["mlp"], x_train=np.full((40, 20), np.inf, np.float32))
+    with pytest.raises(Problem) as caught:
+        run(folder, RECIPE[:2])
+    assert (caught.value.code, caught.value.step) == ("training_diverged", 1)
+    assert "finite numbers" in caught.value.detail
 
 
 def with_noise(step: Step, network: Network, run: Run) -> Network:

@@ -14,6 +14,7 @@ from app.core.errors import Invalid
 from app.core.facts import ArrayFacts, DatasetFacts
 from app.core.tasks import Message, Progress, Task, Warn
 from worker.child import Report
+from worker.training.multithreading import threads
 
 FACTS = DatasetFacts(
     arrays={"x": ArrayFacts(shape=(2, 3), dtype="float32")},
@@ -41,6 +42,17 @@ def tell_surroundings(task: Task, folder: Path, report: Report) -> DatasetFacts:
         "threads": len(list(Path("/proc/self/task").iterdir())),
         "signals": int(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL),
     }
+    arrays = {name: ArrayFacts(shape=(number,), dtype="int64") for name, number in numbers.items()}
+    return DatasetFacts(arrays=arrays, task="unlabelled", examples={"train": 0, "test": 0}, classes=None)
+
+
+def multiply_with_two_threads(task: Task, folder: Path, report: Report) -> DatasetFacts:
+    """The facts carry how many threads there were before, and while a step asked for two."""
+    numbers = {}
+    for name, asked in (("alone", 1), ("two", 2)):
+        with threads(asked):
+            torch.ones(512, 512) @ torch.ones(512, 512)
+            numbers[name] = len(list(Path("/proc/self/task").iterdir()))
     arrays = {name: ArrayFacts(shape=(number,), dtype="int64") for name, number in numbers.items()}
     return DatasetFacts(arrays=arrays, task="unlabelled", examples={"train": 0, "test": 0}, classes=None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.facts import DatasetFacts
 from app.core.tasks import Done, Progress, Warn
 from tests.worker.runtime import performances
 from tests.worker.runtime.conftest import Run
@@ -173,3 +174,9 @@ def test_descendants_are_ended_too(run: Run) -> None:
     while not gone(process_of(run)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert gone(process_of(run))
+
+
+def test_a_step_may_compute_with_several_threads(run: Run) -> None:
+    facts = run("multiply_with_two_threads")
+    assert isinstance(facts, DatasetFacts)
+    assert (facts.arrays["alone"].shape, facts.arrays["two"].shape) == ((1,), (2,))
