@@ -123,12 +123,16 @@ _IS_KNOWN: Mapping[str, Callable[[str], bool]] = {
 
 
 class WrittenNetwork(Schema):
-    """The content of network.json."""
+    """The content of network.json.
+
+    `tied` names tensors that are one, `renamed` those that the file has under another name than the network.
+    """
 
     format_version: Literal[1]
     inputs: tuple[InputSpec, ...] = Field(min_length=1, max_length=32)
     layers: tuple[WrittenLayer, ...] = Field(max_length=20_000)
     tensors: tuple[WrittenTensor, ...] = Field(max_length=20_000)
     tied: dict[TensorPath, TensorPath] = Field(max_length=20_000)
+    renamed: dict[TensorPath, TensorPath] = Field(default_factory=dict, max_length=20_000)
     graph: tuple[WrittenNode, ...] = Field(min_length=1, max_length=200_000)
     packed: dict[TensorPath, Literal["cast", "grouped", "bitmask"]] = Field(default_factory=dict, max_length=20_000)

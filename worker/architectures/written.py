@@ -17,11 +17,12 @@ ADVICE = "Send the network.json that was written beside these weights."
 
 @build.register
 def _(architecture: NetworkArchitecture, material: Material) -> nn.Module:
-    network, tied = _network(architecture), architecture.network.tied
-    expected = {name: shape for name, shape in shapes_of(network.state_dict()).items() if name not in tied}
+    network, tied, renamed = _network(architecture), architecture.network.tied, architecture.network.renamed
+    shapes = shapes_of(network.state_dict())
+    expected = {renamed.get(name, name): shape for name, shape in shapes.items() if name not in tied}
     weights = _unpacked(architecture, material)
     check_fit(expected, shapes_of(weights), ADVICE)
-    return with_weights(network, tied, {name: widened(tensor) for name, tensor in weights.items()})
+    return with_weights(network, tied, {name: widened(tensor) for name, tensor in weights.items()}, renamed)
 
 
 def _unpacked(architecture: NetworkArchitecture, material: Material) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ _ROOTS = {
 def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:
     described = json.loads(Path(description).read_text())
     tensors = unpacked(load_file(weights), described.get("packed", {}))
-    return with_weights(build_network(described), described["tied"], tensors)
+    return with_weights(build_network(described), described["tied"], tensors, described.get("renamed", {}))
 
 
 def unpacked(tensors: dict[str, torch.Tensor], packed: Mapping[str, str]) -> dict[str, torch.Tensor]:
@@ -75,8 +75,14 @@ _UNPACK: dict[str, Callable[..., torch.Tensor]] = {
 
 
 def with_weights(
-    network: fx.GraphModule, tied: Mapping[str, str], tensors: Mapping[str, torch.Tensor]
+    network: fx.GraphModule,
+    tied: Mapping[str, str],
+    tensors: Mapping[str, torch.Tensor],
+    renamed: Mapping[str, str],
 ) -> fx.GraphModule:
+    """`renamed` says of the network's tensors what they are called in the file, where that is something else."""
+    back = {in_file: name for name, in_file in renamed.items()}
+    tensors = {back.get(name, name): tensor for name, tensor in tensors.items()}
     network.load_state_dict({**tensors, **{alias: tensors[name] for alias, name in tied.items()}}, assign=True)
     for alias, name in tied.items():
         owner, _, leaf = alias.rpartition(".")

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
@@ -18,6 +18,8 @@ from worker.network import Network, layers_of
 from worker.packing.bitmask import Bitmask, saves_space
 from worker.packing.packed import Packed
 
+Stored = TypeVar("Stored")
+
 _DESCRIPTION = "network.json"
 _LOADER = "load_network.py"
 _NOT_ARGUMENTS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype"})
@@ -26,10 +28,12 @@ _NOT_ARGUMENTS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype"}
 def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
     """Beside `path`: network.json, and the loader that reads both with torch and safetensors only."""
     weights, tied = stored_tensors(network.module)
+    renamed = _renamed(network.module, weights)
     packed = _sparse(weights) | {name: one for name, one in network.packed.items() if name in weights}
+    weights, packed = _as_uploaded(weights, renamed), _as_uploaded(packed, renamed)
     save_file(weights | _packed_tensors(packed), path, metadata={"format": "pt"})
     description = path.with_name(_DESCRIPTION if path.stem == "model" else f"{path.stem}.{_DESCRIPTION}")
-    description.write_text(json.dumps(describe(network, tied) | _packing(packed), allow_nan=False, indent=1))
+    description.write_text(json.dumps(describe(network, tied, renamed) | _packing(packed), allow_nan=False, indent=1))
     loader = path.with_name(_LOADER)
     shutil.copyfile(str(load_network.__file__), loader)
     return description, loader
@@ -64,7 +68,17 @@ def _packing(packed: Mapping[str, Packed | Bitmask]) -> dict[str, dict[str, str]
     return {"packed": {name: each.kind for name, each in packed.items()}} if packed else {}
 
 
-def describe(network: Network, tied: dict[str, str]) -> dict[str, Any]:
+def _renamed(module: fx.GraphModule, weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """The upload's names of tensors that had to move to become a layer's, such as `attention.in_proj_weight`."""
+    moved = {new: old for new, old in module.meta.get("renamed", {}).items() if new in weights}
+    return {new: old for new, old in moved.items() if old not in weights and list(moved.values()).count(old) == 1}
+
+
+def _as_uploaded(named: Mapping[str, Stored], renamed: Mapping[str, str]) -> dict[str, Stored]:
+    return {renamed.get(name, name): one for name, one in named.items()}
+
+
+def describe(network: Network, tied: dict[str, str], renamed: dict[str, str]) -> dict[str, Any]:
     layers = _leaf_layers(network.module)
     return {
         "format_version": load_network.FORMAT_VERSION,
@@ -72,6 +86,7 @@ def describe(network: Network, tied: dict[str, str]) -> dict[str, Any]:
         "layers": [{"name": n, "class": type(m).__name__, "arguments": arguments_of(m)} for n, m in layers.items()],
         "tensors": [_described_tensor(n, t) for n, t in _own_tensors(network.module, layers)],
         "tied": tied,
+        "renamed": renamed,
         "graph": [_described_node(node) for node in network.module.graph.nodes],
     }
 

@@ -69,6 +69,14 @@ def test_it_answers_as_it_did_and_can_be_edited(tmp_path: Path, case: Case) -> N
     assert {name for name, _ in again.module.named_parameters()} == {n for n, _ in network.module.named_parameters()}
 
 
+def test_tensors_have_the_names_of_the_upload(tmp_path: Path) -> None:
+    case = next(case for case in SOME if case.name == "transformer")
+    written(tmp_path, case)
+    source = case.build()
+    assert "encoder.layers.0.self_attn.in_proj_weight" in source.state_dict()
+    assert load_file(tmp_path / MODEL).keys() == source.state_dict().keys()
+
+
 def test_weights_of_another_network_are_refused_by_their_names(tmp_path: Path) -> None:
     _, description = written(tmp_path, SOME[0])
     weights = load_file(tmp_path / MODEL)
