@@ -50,7 +50,7 @@ class Examined:
 def examined(case: Case, way: Way, folder: Path) -> Examined:
     torch.manual_seed(0)
     source, name = case.build().eval(), f"{case.name}, {way}d" if way == "trace" else f"{case.name}, scripted"
-    archive, inputs = archive_of(source, case, way), _specification(case)
+    archive, inputs = archive_of(source, case, way), specification(case)
     try:
         lifted = lift_archive(archive, inputs)
     except (NotEditable, Problem) as problem:
@@ -67,7 +67,7 @@ def examined(case: Case, way: Way, folder: Path) -> Examined:
     )
 
 
-def _specification(case: Case) -> tuple[InputSpec, ...]:
+def specification(case: Case) -> tuple[InputSpec, ...]:
     kind = {"dtype": "int64", "low": 1, "high": case.tokens} if case.tokens else {}
     return tuple(InputSpec(name=f"x{n}", shape=("batch", *shape), **kind) for n, shape in enumerate(case.shapes))
 
@@ -94,10 +94,10 @@ def _names_kept(lifted: Lifted, source: nn.Module) -> float:
 
 
 def _written_and_read(network: Network, case: Case, folder: Path) -> tuple[OutputFormat, ...]:
-    return tuple(kind for kind in EXPORTERS if _travels(network, kind, folder, case.inputs(TRAINED_BATCH)))
+    return tuple(kind for kind in EXPORTERS if travels(network, kind, folder, case.inputs(TRAINED_BATCH)))
 
 
-def _travels(network: Network, kind: OutputFormat, folder: Path, inputs: Sequence[Tensor]) -> bool:
+def travels(network: Network, kind: OutputFormat, folder: Path, inputs: Sequence[Tensor]) -> bool:
     path = folder / OUTPUTS / f"model{SUFFIXES[kind]}"
     path.parent.mkdir(exist_ok=True)
     try:

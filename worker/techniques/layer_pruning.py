@@ -55,18 +55,22 @@ def _chosen_blocks(step: LayerPruning, network: Network) -> list[Block]:
     names = set(selected(step, dict.fromkeys(layer for block in found for layer in block.layers)))
     blocks = [block for block in found if names.issuperset(block.layers)]
     if len(blocks) < step.count_of(len(blocks)):
-        raise Invalid(
+        raise _too_few(
             f"{step.count_of(len(blocks))} blocks should go, and {len(blocks)} of {len(found)} may: "
             f"{', '.join(block.name for block in blocks[:20]) or 'none'}. Lower `count`, or change `only` and "
-            "`exclude`.",
-            code="nothing_to_leave_out",
-            title="Too few layers can be left out",
+            "`exclude`."
         )
     return blocks
 
 
+def _too_few(detail: str) -> Invalid:
+    return Invalid(detail, code="nothing_to_leave_out", title="Too few layers can be left out")
+
+
 def _check_answers(changed: Network, network: Network) -> None:
-    """The network runs without the blocks, and answers in the same shapes for any batch."""
+    """The network has weights left, runs without the blocks, and answers in the same shapes for any batch."""
+    if not changed.parameters:
+        raise _too_few("Without these blocks the network has no weights at all. Lower `count`, or leave the step out.")
     for batch in (1, 3):
         inputs = random_inputs(network.inputs, batch, seed=batch)
         if _shapes(changed.module, inputs) != _shapes(network.module, inputs):

@@ -175,6 +175,8 @@ def test_what_cant_be_left_out_is_refused() -> None:
     assert caught.value.code == "nothing_to_leave_out"
     with pytest.raises(Invalid, match="5 blocks should go, and 4 of 4 may"):
         pruned(network(), count=5)
+    with pytest.raises(Invalid, match="no weights at all"):
+        pruned(network(Block(), (6,)))
     with pytest.raises(ValidationError):
         LayerPruning(ratio=0.5, count=1)
 
