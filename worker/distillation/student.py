@@ -15,7 +15,7 @@ from worker.inputs import random_inputs
 from worker.loading.untrained import untrained_network
 from worker.network import Network
 from worker.run import Run
-from worker.structure.pruning import prune
+from worker.structure.rounds import prune_in_rounds
 
 
 @singledispatch
@@ -27,7 +27,7 @@ def student_of(_choice: object, network: Network, _run: Run) -> Network:
 @student_of.register
 def _(choice: ThinStudent, _network: Network, run: Run) -> Network:
     """Its weights are those of the upload's channels that were kept."""
-    return prune(StructuredPruning(ratio=choice.thin, scope="layer"), run.upload, run)
+    return prune_in_rounds(StructuredPruning(ratio=choice.thin, scope="layer"), run.upload, run)
 
 
 @student_of.register

@@ -16,7 +16,6 @@ from worker.structure.groups import Group, GroupKey, find_groups
 from worker.structure.removal import masked, without
 from worker.structure.selection import least_important
 from worker.structure.verification import answers_alike, answers_equal
-from worker.techniques.selection import selected
 
 BATCHES = (2, 5)
 # What a network that was cut wrongly fails with when it is run.
@@ -47,6 +46,8 @@ class Candidates:
     @cached_property
     def groups(self) -> list[Group]:
         """Of the unit asked for, whose layers no pattern leaves out."""
+        from worker.techniques.selection import selected  # that package imports this one
+
         kind = "channel" if self.step.unit == "filter" else self.step.unit
         found = [group for group in find_groups(self.module, self.structure) if kind in ("auto", group.kind)]
         chosen = set(selected(self.step, dict.fromkeys(layer for group in found for layer in group.layers)))

@@ -10,16 +10,17 @@ from worker.structure.ladder import RUNGS, taken
 from worker.structure.search import meeting
 
 
-def prune(step: StructuredPruning, network: Network, run: Run, widths: dict[GroupKey, int]) -> Network:
+def prune(step: StructuredPruning, network: Network, run: Run, widths: dict[GroupKey, int] | None = None) -> Network:
     """The network without the units that the step takes away, verified; the network itself where nothing can go.
 
-    `widths` are those that groups had before the first round, of which the step's amounts are: empty in the first,
-    which fills them in.
+    `widths` are those that groups had before the first of several rounds, of which the step's amounts are: empty in
+    the first, which fills them in.
 
     Raises Invalid where the step can't be done as it stands: a pattern or a criterion that fits no layer, a target
     that is out of reach.
     """
     run.progress(0.0, "Looking for units that can go together")
+    widths = {} if widths is None else widths
     candidates = Candidates(step, network, run, widths)
     if not candidates.scores:
         raise _nothing_to_prune(step)
