@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.inputs import Inputs, tensor_inputs
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import artifact_url
 from app.core.measurements import Result
@@ -82,6 +83,11 @@ def _delivered(folder: JobFolder, compression: Compression, result: Result) -> d
     return files
 
 
+def _taken(compression: Compression) -> Inputs:
+    """What the delivered files take."""
+    return compression.inputs if compression.own_forward else tensor_inputs(compression.inputs)
+
+
 def _report_data(
     claim: Claim, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...], measured: Measured, result: Result
 ) -> ReportData:
@@ -93,7 +99,7 @@ def _report_data(
         "steps": steps,
         "model_name": folder.model.name,
         "dataset_name": folder.dataset.name if folder.dataset else None,
-        "inputs": measured.compression.inputs,
+        "inputs": _taken(measured.compression),
         "created_at": claim.created_at,
         "started_at": claim.started_at,
         "finished_at": time.time(),

@@ -56,6 +56,7 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
     outputs.add_artifacts(steps.network, steps.unquantized)
     return Compression(
         inputs=run.upload.arguments or run.upload.inputs,
+        own_forward=run.upload.keeps_its_forward,
         files=tuple(outputs.files),
         steps=tuple(steps.timings),
         warnings=tuple(run.warnings),

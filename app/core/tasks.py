@@ -138,9 +138,11 @@ class StepTiming(Schema):
 
 
 class Compression(Schema):
-    """`inputs` are those that the network was run with, from the upload, the data set or a guess."""
+    """`inputs` are those that the upload was run with, from its sender, the data set or a guess. Files that keep its
+    `own_forward` take all of them; in rebuilt ones plain numbers are fixed."""
 
     inputs: Inputs
+    own_forward: bool = False
     files: tuple[WrittenFile, ...]
     steps: tuple[StepTiming, ...]
     warnings: tuple[str, ...] = ()

@@ -50,7 +50,8 @@ def _appended(graph: fx.Graph, source: fx.Graph, path: str) -> list[fx.Node]:
 
 
 def _graph_of(graph: fx.Graph, path: str) -> fx.Graph:
-    part, copies = fx.Graph(), {}
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
         if node.meta.get(_PART) != path:
             continue

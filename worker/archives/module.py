@@ -1,6 +1,7 @@
 """A network whose whole is an archive's own forward, and whose layers and parameters are edited here."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class ArchiveModule(nn.Module):
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        return tuple(Part(path, self._graph_at(path), part.calls) for path, part in self._parts.items())
+        return tuple(replace(part, module=self._graph_at(path)) for path, part in self._parts.items())
 
     def put_part(self, path: str, module: fx.GraphModule) -> None:
         put_module(self, path, module)

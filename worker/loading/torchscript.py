@@ -1,5 +1,6 @@
 """A TorchScript archive -> an editable network, compared with the archive before anyone relies on it."""
 
+import contextlib
 import traceback
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from app.core.errors import Invalid
 from app.core.inputs import Inputs, tensor_inputs
+from worker.archives.state import ArchiveState
 from worker.inputs import random_inputs, with_numbers
 from worker.loading.importing import import_torchscript
 from worker.loading.importing.converter import convert
@@ -44,12 +46,24 @@ def lift_archive(archive: torch.jit.ScriptModule, inputs: Inputs) -> Lifted:
     try:
         lifted = _imported(archive, examples)
     except Unsupported as problem:
+        if _remembers(archive, examples):
+            raise NotEditable.because(problem) from problem
         lifted = _converted(archive, examples, problem)
     except Exception:  # a graph that the importer was not made for: its author can do something about it, too
         traceback.print_exc()
         lifted = _converted(archive, examples, _UNFORESEEN)
     verify(lifted.module, archive, inputs)
     return lifted
+
+
+def _remembers(archive: torch.jit.ScriptModule, examples: tuple[Any, ...]) -> bool:
+    """Whether it changes itself when it runs: torch's converter would keep that, and every copy a state of its own."""
+    state = ArchiveState(archive)
+    with torch.no_grad(), contextlib.suppress(RuntimeError):
+        archive(*examples)
+    written = state.is_written
+    state.restore()
+    return written
 
 
 def _imported(archive: torch.jit.ScriptModule, examples: tuple[Any, ...]) -> Lifted:

@@ -67,7 +67,7 @@ def verify_calls(part: Part, theirs: nn.Module) -> None:
     """Compares a part's module with the archive's own for each of its calls. Raises `Differs`."""
     for batch, arguments in part.calls.items():
         with torch.no_grad():
-            expected = _tensors(theirs(*_copied(arguments)))
+            expected = _tensors(getattr(theirs, part.method)(*_copied(arguments)))
         answers = _answers(part.module, part.examples(batch), f"It doesn't run on a batch of {batch}.")
         difference = difference_between(answers, expected)
         if difference is None or not difference.is_small:

@@ -2,28 +2,30 @@
 
 from collections.abc import Sequence
 
-from app.core.inputs import InputSpec
+from app.core.inputs import Input, InputSpec, NumberInput, tensor_inputs
 from app.core.measurements import OutputFormat
 
 _FREE_SIZE = 16
 
 
-def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[InputSpec]) -> tuple[str, ...]:
-    """`inputs` are filled with zeros, a batch of one."""
+def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[Input]) -> tuple[str, ...]:
+    """Tensors are filled with zeros, a batch of one."""
     if file_format == "onnx":
-        feeds = ", ".join(f'"{spec.name}": numpy.zeros({_shape(spec)}, "{_dtype(spec)}")' for spec in inputs)
+        feeds = ", ".join(
+            f'"{spec.name}": numpy.zeros({_shape(spec)}, "{_dtype(spec)}")' for spec in tensor_inputs(inputs)
+        )
         return (
             "import numpy, onnxruntime",
             f'session = onnxruntime.InferenceSession("{name}")',
             f"answers = session.run(None, {{{feeds}}})",
         )
-    tensors = ", ".join(f"torch.zeros({_shape(spec)}, dtype=torch.{_dtype(spec)})" for spec in inputs)
+    given = ", ".join(_given(spec) for spec in inputs)
     imports, loading = {
         "torchscript": ("torch", f'torch.jit.load("{name}").eval()'),
         "state_dict": ("torch, load_network", f'load_network.load_network("network.json", "{name}")'),
         "exported_program": ("torch", f'torch.export.load("{name}").module()'),
     }[file_format]
-    return (f"import {imports}", f"network = {loading}", f"answers = network({tensors})")
+    return (f"import {imports}", f"network = {loading}", f"answers = network({given})")
 
 
 def needed_beside(file_format: OutputFormat) -> tuple[str, ...]:
@@ -39,6 +41,12 @@ def needed_packages(file_format: OutputFormat) -> tuple[str, ...]:
         "exported_program": ("torch",),
     }
     return packages[file_format]
+
+
+def _given(spec: Input) -> str:
+    if isinstance(spec, NumberInput):
+        return repr(spec.value)
+    return f"torch.zeros({_shape(spec)}, dtype=torch.{_dtype(spec)})"
 
 
 def _dtype(spec: InputSpec) -> str:

@@ -39,7 +39,9 @@ class Imported:
     warnings: list[str]
 
 
-def import_torchscript(archive: torch.jit.ScriptModule, example_inputs: Sequence[Any]) -> Imported:
+def import_torchscript(
+    archive: torch.jit.ScriptModule, example_inputs: Sequence[Any], method: str = "forward"
+) -> Imported:
     """The archive's graph on `example_inputs` (a batch of two or more), with copies of the archive's parameters.
 
     Tensors, also those in tuples, lists and dicts, become inputs of the graph in order; other values are fixed in it.
@@ -47,6 +49,6 @@ def import_torchscript(archive: torch.jit.ScriptModule, example_inputs: Sequence
     Raises `Unsupported` with the operator that stands in the way: control flow that depends on data, state, random
     answers, packed weights, operators outside torch.
     """
-    interpreter = Interpreter(archive)
+    interpreter = Interpreter(archive, method)
     graph_module = interpreter.run(example_inputs)
     return Imported(graph_module, interpreter.guards, interpreter.warnings)

@@ -43,19 +43,20 @@ FOLLOWING_FAILED = (ArithmeticError, AssertionError, AttributeError, LookupError
 
 
 class Interpreter:
-    def __init__(self, archive: torch.jit.ScriptModule) -> None:
+    def __init__(self, archive: torch.jit.ScriptModule, method: str = "forward") -> None:
         self.graph = fx.Graph()
         self.stored = StoredTensors(archive, self.graph)
         self.guards: list[str] = []
         self.warnings: list[str] = []
         self.attributes: dict[str, Any] = {}  # of modules, as set by the program itself
         self._archive = archive
+        self._method = archive._c._get_method(method)
         self._scopes = Scopes(archive)
         self._values: dict[int, Any] = {}
 
     @torch.no_grad()
     def run(self, example_inputs: Sequence[Any]) -> fx.GraphModule:
-        program = self._archive.inlined_graph
+        program = self._method.inlined_graph
         this, *parameters = program.inputs()
         self._values[this.unique()] = Submodule("", self._archive)
         given = [self.given(one, example) for one, example in zip(parameters, example_inputs, strict=False)]
@@ -71,7 +72,7 @@ class Interpreter:
 
     def _defaults(self, given: int) -> list[Any]:
         """Values of the inputs after the given ones."""
-        forward = self._archive.forward.schema.arguments[1:]  # type: ignore[attr-defined]
+        forward = self._method.schema.arguments[1:]
         needed = [one.name for one in forward if not one.has_default_value()]
         if not len(needed) <= given <= len(forward):
             names = ", ".join(one.name for one in forward)

@@ -30,14 +30,14 @@ class Here:
 
 
 class Recorder(Interpreter):
-    """`calls` has the arguments of the last call of each submodule's forward, by its path.
+    """`calls` has, by their paths, the last call of each submodule's forward: its name and its arguments.
 
     `read_from_outside` are the submodules whose parameters someone reads who isn't called by their forward.
     """
 
     def __init__(self, archive: torch.jit.ScriptModule) -> None:
         super().__init__(archive)
-        self.calls: dict[str, Arguments] = {}
+        self.calls: dict[str, tuple[str, Arguments]] = {}
         self.blockers: dict[tuple[str, str], Blocker] = {}
         self.read_from_outside: set[str] = set()
         self._methods = Methods(archive)
@@ -65,18 +65,18 @@ class Recorder(Interpreter):
         graph = self._methods.graph(module.module, method)  # type: ignore[arg-type]
         before = self._values, self._here.path
         self._values, self._here.path = {}, module.path
-        if method == "forward":
+        if is_forward(method):
             self._forwards.append(module.path)
         self._bind(list(graph.inputs()), [module, *arguments])
         (answer,) = self.run_block(graph)
-        if method == "forward":
+        if is_forward(method):
             self._forwards.pop()
         self._values, self._here.path = before
         return answer
 
-    def note_call(self, module: Submodule, arguments: Sequence[Any]) -> None:
-        if any(True for _ in module.module.parameters()):
-            self.calls[module.path] = tuple(mapped(examples(list(arguments)), _copied))
+    def note_call(self, module: Submodule, method: str, arguments: Sequence[Any]) -> None:
+        if is_forward(method) and any(True for _ in module.module.parameters()):
+            self.calls[module.path] = method, tuple(mapped(examples(list(arguments)), _copied))
 
     def note_read(self, path: str) -> None:
         owner = path.rpartition(".")[0]
@@ -98,9 +98,13 @@ def call_method(interpreter: Interpreter, instruction: Instruction) -> Any:
     assert isinstance(interpreter, Recorder)
     module, *arguments = instruction.inputs
     method = instruction.attribute()
-    if method == "forward":
-        interpreter.note_call(module, arguments)
+    interpreter.note_call(module, method, arguments)
     return interpreter.call(module, method, arguments)
+
+
+def is_forward(method: str) -> bool:
+    """TorchScript numbers the forwards of a class that has several, such as those of recurrent layers."""
+    return method == "forward" or method.startswith("forward__")
 
 
 def _copied(value: Any) -> Any:

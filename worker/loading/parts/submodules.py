@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from app.core.facts import Blocker, PartFacts
 from app.core.inputs import Inputs, tensor_inputs
@@ -84,9 +84,10 @@ class _Search:
             return NEVER_CALLED
         if any(path in one.read_from_outside for one in self._recorders.values()):
             return READ_FROM_OUTSIDE
-        calls: dict[int, Arguments] = {batch: one.calls[path] for batch, one in self._recorders.items()}
+        calls = {batch: one.calls[path][1] for batch, one in self._recorders.items()}
+        method, arguments = self._recorders[IMPORTED_AT].calls[path]
         try:
-            part = Part(path, _lifted(module, calls[IMPORTED_AT]), calls)
+            part = Part(path, _lifted(module, method, arguments), calls, method)
             with state_kept(module):
                 verify_calls(part, module)
         except Unsupported as problem:
@@ -99,5 +100,5 @@ class _Search:
         return None
 
 
-def _lifted(module: torch.jit.ScriptModule, arguments: Arguments) -> Any:
-    return lifted_module(import_torchscript(module, arguments).graph_module)
+def _lifted(module: torch.jit.ScriptModule, method: str, arguments: Arguments) -> fx.GraphModule:
+    return lifted_module(import_torchscript(module, arguments, method).graph_module)
