@@ -69,7 +69,7 @@ def find_ranges(model: Path, feeds: Iterable[Feed], method: str) -> Ranges:
     `entropy` loses least information (KL divergence; Migacz, 8-bit Inference with TensorRT, 2017), `mse` has the
     smallest mean squared error of rounding.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):
         extremes = _collected(model, feeds, CalibrationMethod.MinMax, {}).compute_data()
         infinite = frozenset(name for name in extremes if not _is_finite(extremes[name]))
         found = _METHODS[method](model, feeds, infinite) if method in _METHODS else extremes

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -139,3 +141,68 @@ def test_a_misspelt_layer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="conv1, conv2, fc") as caught:
         quantized(tmp_path / "job", "cnn", StaticQuantization(exclude=("convolution1",)))
     assert caught.value.code == "pattern_matches_nothing"
+
+
+def cosine(folder: Path, network: Example, step: Step) -> float:
+    """Of the answers of the quantized file and those of the uncompressed one."""
+    compression = compress(job_folder(folder, network), (step,))
+    x = network.inputs(32, seed=9).numpy()
+    sessions = [onnxruntime.InferenceSession(folder / file_of(compression, name).path) for name in FILES]
+    quantized, exact = (session.run(None, {session.get_inputs()[0].name: x})[0].ravel() for session in sessions)
+    return float(quantized @ exact / np.linalg.norm(quantized) / np.linalg.norm(exact))
+
+
+FILES = ("model.onnx", "uncompressed.onnx")
+
+
+@pytest.mark.parametrize("calibration", ["moving_average", "percentile", "entropy", "mse"])
+def test_every_way_to_find_ranges_gives_a_file_that_agrees(tmp_path: Path, calibration: str) -> None:
+    assert cosine(tmp_path / "job", NETWORKS["cnn"], StaticQuantization(calibration=calibration)) > 0.99
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"equalize": True}, {"bias_correction": True}, {"rounding": "adaround"}, {"smooth": True}, {"keep_float": "auto"}],
+    ids=lambda fields: next(iter(fields)),
+)
+@pytest.mark.parametrize("network", ["cnn", "transformer"])
+def test_every_way_to_lose_less_gives_a_file_that_agrees(tmp_path: Path, network: str, fields: dict) -> None:
+    assert cosine(tmp_path / "job", NETWORKS[network], StaticQuantization(**fields)) > 0.98
+
+
+def test_layers_named_in_keep_float_stay_in_float(tmp_path: Path) -> None:
+    assert int8_weights(quantized(tmp_path / "job", "cnn", StaticQuantization(keep_float=("conv*",)))) == {FC}
+
+
+def test_keep_float_names_layers_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="conv1, conv2, fc"):
+        quantized(tmp_path / "job", "cnn", StaticQuantization(keep_float=("convolution1",)))
+
+
+def test_each_layer_is_reported(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["cnn"])
+    (timing,) = compress(folder, (StaticQuantization(keep_float=("conv1",)),)).steps
+    (table,) = timing.details
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [(row["layer"], row["bits"]) for row in rows] == [("conv1", 32), ("conv2", 8), ("fc", 8)]
+    assert rows[1]["weight sqnr db"] > 30
+    assert rows[1]["input low"] == 0.0
+
+
+class Masked(nn.Module):
+    """Attention that must not look ahead: minus infinity before the softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(32, 2, 64, dropout=0.0, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False)
+        self.fc = nn.Linear(32, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = torch.full((6, 6), float("-inf")).triu(1)
+        return self.fc(self.encoder(x, mask=mask).mean(1))
+
+
+@pytest.mark.parametrize("calibration", ["min_max", "percentile"])
+def test_masks_of_minus_infinity_do_not_spoil_the_answers(tmp_path: Path, calibration: str) -> None:
+    assert cosine(tmp_path / "job", Example(Masked, (6, 32)), StaticQuantization(calibration=calibration)) > 0.99
