@@ -1,3 +1,7 @@
+import json
+import re
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -8,6 +12,7 @@ from app.core.inputs import InputSpec
 from app.core.job_options import JobRequest
 from app.core.keys import LOCAL
 from app.core.recipes import Distillation
+from app.core.recipes.recipe import Recipe
 from tests.core.rows import FACTS, dataset_row, model_row
 
 IMAGE = InputSpec(name="image", shape=("batch", 3, "height", 32)).model_dump(mode="json")
@@ -85,6 +90,14 @@ def test_what_can_not_work_is_refused(stocked: Database, code: str, said: str, f
 def test_fields_have_bounds(fields: dict) -> None:
     with pytest.raises(ValidationError):
         Distillation.model_validate({"technique": "distillation", **fields})
+
+
+def test_what_the_manual_shows_can_be_sent() -> None:
+    manual = Path(__file__).parents[2] / "docs/techniques/distillation.md"
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", manual.read_text(), re.DOTALL)]
+    for block in blocks:
+        Recipe.model_validate(block if "steps" in block else {"steps": [block]})
+    assert len(blocks) > 10
 
 
 def test_models_that_a_step_names_are_known() -> None:

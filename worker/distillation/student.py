@@ -9,25 +9,17 @@ import torch
 from torch import Tensor
 
 from app.core.errors import Invalid
-from app.core.recipes import StructuredPruning
-from app.core.recipes.distillation import NewStudent, ThinStudent, UploadedStudent
+from app.core.recipes.distillation import NewStudent, UploadedStudent
 from worker.inputs import random_inputs
 from worker.loading.untrained import untrained_network
 from worker.network import Network
 from worker.run import Run
-from worker.structure.rounds import prune_in_rounds
 
 
 @singledispatch
 def student_of(_choice: object, network: Network, _run: Run) -> Network:
     """A network that may be changed, with the inputs of `network`. The choice is a distillation's `student`."""
     return replace(network, module=deepcopy(network.module))
-
-
-@student_of.register
-def _(choice: ThinStudent, _network: Network, run: Run) -> Network:
-    """Its weights are those of the upload's channels that were kept."""
-    return prune_in_rounds(StructuredPruning(ratio=choice.thin, scope="layer"), run.upload, run)
 
 
 @student_of.register

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from functools import partial
 
-from app.core.recipes import Distillation
+from app.core.recipes import Distillation, StructuredPruning
+from app.core.recipes.distillation import ThinStudent
 from worker.distillation.student import check_fits, student_of
 from worker.distillation.teaching import teach
 from worker.network import Network
@@ -15,6 +16,12 @@ from worker.training.initialization import initialize
 from worker.training.pruned_weights import PrunedWeights
 
 OTHER_STUDENT = "The student is another network than the one at hand: what the steps before have made of that is lost."
+
+
+@student_of.register
+def _(choice: ThinStudent, _network: Network, run: Run) -> Network:
+    """Its weights are those of the upload's channels that were kept."""
+    return apply(StructuredPruning(ratio=choice.thin, scope="layer"), run.upload, run)
 
 
 @apply.register

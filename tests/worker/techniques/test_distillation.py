@@ -173,6 +173,17 @@ def test_another_model_learns() -> None:
     assert agreement(student) > 0.5
 
 
+@pytest.mark.parametrize("start", ["weights", "scratch"])
+def test_a_thin_copy_of_the_upload_learns(start: str) -> None:
+    step = MagnitudePruning(sparsity=0.99)
+    spoilt = replace(apply(step, TEACHER, run_of()), steps=(step,))
+    run = run_of()
+    student = distilled(spoilt, run, student={"thin": 0.5}, start=start)
+    assert [student.module.get_submodule(name).weight.shape[0] for name in ("conv1", "conv2", "fc")] == [4, 4, 4]
+    assert agreement(student) > 0.4
+    assert any("steps before" in warning for warning in run.warnings)
+
+
 ARCHITECTURE = {
     "source": "layers",
     "layers": [
