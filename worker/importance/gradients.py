@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from worker.importance.examples import example_batches
-from worker.importance.losses import importance_loss
+from worker.importance.losses import Loss, importance_loss
 from worker.network import Network, tensors_in
 from worker.run import Run
 
@@ -39,7 +39,7 @@ def loss_gradients(network: Network, run: Run, examples: int = EXAMPLES) -> Grad
     sums = [{name: torch.zeros_like(p, requires_grad=False) for name, p in parameters.items()} for _ in range(3)]
     mean, absolute, square = sums
     count = 0
-    for gradients in _of_each_example(network, run, examples, parameters):
+    for gradients in gradients_by_example(network, run, examples, importance_loss(run)):
         count += 1
         for name, gradient in gradients.items():
             mean[name].add_(gradient)
@@ -51,10 +51,10 @@ def loss_gradients(network: Network, run: Run, examples: int = EXAMPLES) -> Grad
     return Gradients(mean, absolute, square)
 
 
-def _of_each_example(
-    network: Network, run: Run, examples: int, parameters: dict[str, torch.nn.Parameter]
-) -> Iterator[dict[str, Tensor]]:
+def gradients_by_example(network: Network, run: Run, examples: int, loss: Loss) -> Iterator[dict[str, Tensor]]:
+    """By parameter name; what the answers don't depend on is left out."""
+    parameters = dict(network.module.named_parameters())
     for inputs, labels in example_batches(network, run, examples, batch_size=1):
-        loss = importance_loss(tensors_in(network.module(*inputs))[0], labels)
-        found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        lost = loss(tensors_in(network.module(*inputs))[0], labels)
+        found = torch.autograd.grad(lost, list(parameters.values()), allow_unused=True)
         yield {name: g for name, g in zip(parameters, found, strict=True) if g is not None}

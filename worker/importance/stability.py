@@ -44,10 +44,10 @@ def effect_spread(network: Network, run: Run, examples: int = EXAMPLES) -> dict[
     """By parameter name, in the parameter's shape: the standard deviation, over the same perturbed networks with a
     batch of examples each, of ∂L/∂w, the derivative of the loss (`importance_loss`). A weight's effect on the loss is
     w ∂L/∂w; times |w| this is how far its effect spreads. Needs `run.data`."""
-    totals, squares = _zeros(network), _zeros(network)
+    totals, squares, loss = _zeros(network), _zeros(network), importance_loss(run)
     for perturbed, inputs, labels in _perturbed_networks(network, run, examples):
         answers = tensors_in(functional_call(network.module, perturbed, inputs))[0]
-        for name, derivative in _derivatives(importance_loss(answers, labels), perturbed).items():
+        for name, derivative in _derivatives(loss(answers, labels), perturbed).items():
             totals[name].add_(derivative, alpha=1 / PERTURBATIONS)
             squares[name].addcmul_(derivative, derivative, value=1 / PERTURBATIONS)
     return {name: (squares[name] - totals[name].square()).clamp_min(0).sqrt() for name in totals}

@@ -7,7 +7,7 @@ w is the weight, L the loss (`importance_loss`), f the answers, E the mean over 
     gradient    |w| E|∂L/∂w|                   first-order change of each example's loss (Molchanov et al., 2017)
     snip        |w E[∂L/∂w]|                   of the mean loss (Lee et al., SNIP, 2019)
     wanda       |w| sqrt(E[x²])                x: what the weight multiplies (Sun et al., 2024)
-    obd         w² |∂²L/∂w²| / 2               second-order change (LeCun et al., Optimal Brain Damage, 1990)
+    obd         w² ∂²L/∂w² / 2                 second-order change (LeCun et al., Optimal Brain Damage, 1990)
     stability   w² E‖∂f/∂w‖²                   how far its loss moves the answers, under random perturbation
     spread      |w| deviation of ∂L/∂w         how far its effect on the loss varies, under random perturbation
     lsh         |w| (1 - c)                    c: the row's cosine to the most similar larger row
@@ -67,7 +67,7 @@ def _wanda(network: Network, run: Run, weights: Tensors) -> Tensors:
 
 def _obd(network: Network, run: Run, weights: Tensors) -> Tensors:
     curvature = loss_curvature(network, run)
-    return {name: weight.square() * curvature[name].abs() / 2 for name, weight in weights.items()}
+    return {name: weight.square() * curvature[name] / 2 for name, weight in weights.items()}
 
 
 def _stability(network: Network, run: Run, weights: Tensors) -> Tensors:

@@ -1,19 +1,23 @@
 """The weights that pruning may touch: matrices and kernels of layers. Biases, norms and parameters outside of layers
 are left as they are."""
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
-from app.core.recipes import MagnitudePruning
 from worker.network import layers_of
-from worker.techniques.selection import selected
 
 Tensors = dict[str, Tensor]
 
 
-def prunable_weights(step: MagnitudePruning, module: nn.Module) -> dict[str, nn.Parameter]:
-    """By parameter name; a tied weight once, under its first name. Raises Invalid for a pattern that matches none."""
-    layers = {name: weights for name, layer in layers_of(module).items() if (weights := _weights(layer))}
-    chosen = {id(weight) for name in selected(step, layers) for weight in layers[name]}
+def prunable_layers(module: nn.Module) -> list[str]:
+    return [name for name, layer in layers_of(module).items() if _weights(layer)]
+
+
+def weights_of(layers: Iterable[str], module: nn.Module) -> dict[str, nn.Parameter]:
+    """By parameter name; a tied weight once, under its first name."""
+    named = layers_of(module)
+    chosen = {id(weight) for layer in layers for weight in _weights(named[layer])}
     return {name: parameter for name, parameter in module.named_parameters() if id(parameter) in chosen}
 
 

@@ -15,8 +15,9 @@ from worker.run import Run
 from worker.sparsity.amounts import weights_to_remove
 from worker.sparsity.criteria import weight_scores
 from worker.sparsity.ranking import Ranking
-from worker.sparsity.weights import Tensors, prunable_weights
+from worker.sparsity.weights import Tensors, prunable_layers, weights_of
 from worker.techniques import apply
+from worker.techniques.selection import selected
 from worker.training import recovery_objective, train
 from worker.training.pruned_weights import PrunedWeights
 
@@ -30,7 +31,7 @@ ZEROS_ARE_NOT_FASTER = (
 def magnitude_pruning(step: MagnitudePruning, network: Network, run: Run) -> Network:
     """What a round has removed stays removed: nothing comes back in later rounds."""
     pruned = replace(network, module=deepcopy(network.module), steps=(*network.steps, step))
-    weights = prunable_weights(step, pruned.module)
+    weights = weights_of(selected(step, prunable_layers(pruned.module)), pruned.module)
     for part in step.schedule.parts:
         _remove_weights(step, pruned, run, weights, part)
         _train(step, pruned, run)

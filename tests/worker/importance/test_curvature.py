@@ -1,57 +1,47 @@
+import numpy as np
 import torch
 from torch import nn
 
 from tests.worker.importance.runs import network_of, run_over
-from worker.importance import curvature
 from worker.importance.curvature import loss_curvature
 
-
-def test_it_is_the_diagonal_where_the_hessian_has_nothing_else() -> None:
-    """L = (w x)²/2 for each of four separate weights: ∂²L/∂w² = E[x²], and no two weights interact."""
-
-    class Scales(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.rand(4))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.weight * x
-
-    x = torch.randn(512, 4)
-    network = network_of(Scales(), (4,))
-    found = loss_curvature(network, run_over(network, x.numpy()))["weight"]
-    torch.testing.assert_close(found, x.square().mean(0))
+X = torch.randn(2000, 3, generator=torch.Generator().manual_seed(0))
 
 
-def test_many_draws_come_near_to_the_exact_diagonal(monkeypatch) -> None:
-    monkeypatch.setattr(curvature, "DRAWS", 2000)
+def linear(outputs: int) -> nn.Module:
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    x = torch.randn(16, 3)
-    network = network_of(module, (3,))
-
-    def loss(weight: torch.Tensor) -> torch.Tensor:
-        answers = torch.func.functional_call(module, {"0.weight": weight}, (x,))
-        return answers.square().sum() / (2 * len(x))
-
-    exact = torch.autograd.functional.hessian(loss, module[0].weight.detach())
-    diagonal = torch.stack([exact[r, c, r, c] for r in range(4) for c in range(3)]).view(4, 3)
-    found = loss_curvature(network, run_over(network, x.numpy()))["0.weight"]
-    torch.testing.assert_close(found, diagonal, atol=0.05, rtol=0.1)
+    return nn.Sequential(nn.Linear(3, outputs))
 
 
-class Attention(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(6, 8, batch_first=True)
-        self.queries = nn.Linear(8, 8)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.lstm(x)[0]
-        return nn.functional.scaled_dot_product_attention(self.queries(y), y, y).sum(dim=1)
+def found(layers: nn.Module, labels: np.ndarray | None) -> torch.Tensor:
+    network = network_of(layers, (3,))
+    return loss_curvature(network, run_over(network, X.numpy(), labels), examples=2000)["0.weight"]
 
 
-def test_attention_and_recurrent_layers_are_differentiated_twice() -> None:
-    network = network_of(Attention(), (5, 6))
-    found = loss_curvature(network, run_over(network, torch.randn(20, 5, 6).numpy()))
-    assert all(found[name].any() for name in ("lstm.weight_ih_l0", "lstm.weight_hh_l0", "queries.weight"))
+def test_of_classes_it_is_the_second_derivative_of_cross_entropy() -> None:
+    """∂²L/∂w_ci² = E[p_c (1 - p_c) x_i²] for a linear layer, whatever the labels are."""
+    layers, labels = linear(4), np.zeros(2000, dtype=np.int64)
+    p = layers(X).softmax(1).detach()
+    exact = ((p * (1 - p)).unsqueeze(2) * X.square().unsqueeze(1)).mean(0)
+    torch.testing.assert_close(found(layers, labels), exact, rtol=0.25, atol=0)
+
+
+def test_of_a_yes_or_no_it_is_that_of_binary_cross_entropy() -> None:
+    layers, labels = linear(1), np.zeros(2000, dtype=np.int64)
+    p = layers(X).sigmoid().detach()
+    torch.testing.assert_close(
+        found(layers, labels), (p * (1 - p) * X.square()).mean(0, keepdim=True), rtol=0.2, atol=0
+    )
+
+
+def test_of_numbers_it_is_in_proportion_to_the_squared_inputs() -> None:
+    for labels in (np.zeros((2000, 2), dtype=np.float32), None):
+        curvature = found(linear(2), labels)
+        torch.testing.assert_close(curvature, X.square().mean(0).expand(2, 3), rtol=0.2, atol=0)
+
+
+def test_a_unit_that_nothing_reads_bends_nothing() -> None:
+    layers = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2))
+    with torch.no_grad():
+        layers[2].weight[:, 1] = 0
+    assert not found(layers, np.zeros(2000, dtype=np.int64))[1].any()
