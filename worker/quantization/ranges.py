@@ -23,6 +23,9 @@ ENTROPY = {"num_bins": 512, "num_quantized_bins": 128}
 PERCENTILE = {"percentile": 99.99, "symmetric": False}
 AVERAGING = {"moving_average": True, "averaging_constant": 0.1}
 _LEVELS = 255
+_INFINITE = 1e30
+# A softmax gives nothing to what is so far below.
+_MASKED = 1000.0
 _SHARES = np.linspace(0.2, 1.0, 33)
 
 
@@ -44,7 +47,8 @@ class Grid:
 
 @dataclass(frozen=True)
 class Ranges:
-    """`infinite` names the tensors that hold infinity, such as the mask of an attention: they can't be rounded."""
+    """`infinite` names the tensors that hold infinity or stand for it, such as the mask of an attention: rounded, they
+    would leave the other values no levels."""
 
     found: TensorsData
     infinite: frozenset[str]
@@ -71,14 +75,17 @@ def find_ranges(model: Path, feeds: Iterable[Feed], method: str) -> Ranges:
     """
     with contextlib.redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):
         extremes = _collected(model, feeds, CalibrationMethod.MinMax, {}).compute_data()
-        infinite = frozenset(name for name in extremes if not _is_finite(extremes[name]))
+        before_softmax = {node.input[0] for node in onnx.load(model).graph.node if node.op_type == "Softmax"}
+        infinite = frozenset(n for n in extremes if not _is_finite(extremes[n], masked=n in before_softmax))
         found = _METHODS[method](model, feeds, infinite) if method in _METHODS else extremes
     finite = {name: found[name] for name in found if name not in infinite}
     return Ranges(TensorsData(found.calibration_method, finite), infinite)
 
 
-def _is_finite(tensor: TensorData) -> bool:
-    return all(np.isfinite(end).all() for end in tensor.range_value)
+def _is_finite(tensor: TensorData, *, masked: bool) -> bool:
+    """`masked`: may hold a large negative number in place of minus infinity, as attention masks often do."""
+    low, high = (float(np.ravel(end)[0]) for end in tensor.range_value)
+    return bool(np.isfinite(low) and np.isfinite(high)) and high - low < (_MASKED if masked else _INFINITE)
 
 
 class _OneBatch(CalibrationDataReader):

@@ -58,11 +58,13 @@ def test_the_smallest_error_is_smaller_than_that_of_other_methods(tmp_path: Path
     assert errors["mse"] < errors["min_max"]
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_mask_of_minus_infinity_has_no_range(tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "mask"), [*((method, -np.inf) for method in METHODS), ("min_max", -1e4), ("min_max", -3.4e38)]
+)
+def test_a_mask_of_minus_infinity_has_no_range(tmp_path: Path, method: str, mask: float) -> None:
     model = graph(
         "masked = Add(x, mask) h = Softmax(masked) y = MatMul(h, w)",
-        {"w": np.eye(4), "mask": np.array([0, 0, -np.inf, 0])},
+        {"w": np.eye(4), "mask": np.array([0, 0, mask, 0])},
     )
     onnx.save(model, tmp_path / "model.onnx")
     found = find_ranges(tmp_path / "model.onnx", feeds(VALUES, 512), method)
