@@ -21,7 +21,7 @@ def convert(interpreter: Interpreter, instruction: Instruction) -> Any:
     named = instruction.named_inputs()
     other = named.get("other")
     dtype = examples(other).dtype if other is not None else _element_type(named.get("dtype"))
-    if dtype is None:
+    if dtype is None or dtype is examples(tensor).dtype:
         return tensor
     return interpreter.write(aten.to.dtype, [tensor, dtype], {}, instruction.scope)
 
