@@ -10,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from app.core.recipes import StructuredPruning
+from app.core.recipes.structured_pruning import Criterion
 from worker.structure.groups import Group
 
 # Ranked together, a group could lose all it has; what is left of one is never less than this.
 LEAST_KEPT = 0.1
+# Fractions, which mean the same in every layer.
+COMPARABLE: frozenset[Criterion] = frozenset({"lamp", "apoz", "random"})
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def removed_at(ratio: float, step: StructuredPruning, ranked: Sequence[Ranked], 
         return [one.still_to_lose(ratio) for one in ranked]
     counts = [0] * len(ranked)
     for alike in _isomorphic(ranked, module) if step.scope == "isomorphic" else [list(range(len(ranked)))]:
-        found = _ranked_together(ratio, [ranked[position] for position in alike])
+        found = _ranked_together(ratio, [ranked[position] for position in alike], step.criterion in COMPARABLE)
         for position, count in zip(alike, found, strict=True):
             counts[position] = count
     return counts
@@ -57,9 +60,10 @@ def _ratio_of(group: Group, ratios: Mapping[str, float]) -> float:
     return next((r for pattern, r in ratios.items() if any(fnmatchcase(name, pattern) for name in group.layers)), 0.0)
 
 
-def _ranked_together(ratio: float, ranked: Sequence[Ranked]) -> list[int]:
-    """Scores are compared in multiples of their group's mean, since layers' weights differ in size."""
-    relative = torch.cat([one.scores / one.scores.mean().clamp_min(1e-30) for one in ranked])
+def _ranked_together(ratio: float, ranked: Sequence[Ranked], comparable: bool) -> list[int]:
+    """Scores that aren't comparable are made multiples of their group's mean, since layers' weights differ in size."""
+    means = [1.0 if comparable else one.scores.mean().clamp_min(1e-30) for one in ranked]
+    relative = torch.cat([one.scores / mean for one, mean in zip(ranked, means, strict=True)])
     owners = torch.tensor([number for number, one in enumerate(ranked) for _ in one.group.atoms])
     width = sum(one.width for one in ranked)
     lost = owners[relative.argsort(stable=True)[: max(0, _fraction(ratio, width) - (width - len(relative)))]]

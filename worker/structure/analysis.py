@@ -45,7 +45,8 @@ class Structure:
     `parts` are the marks of the groups of a grouped convolution or a group norm, by layer name. `heads` run through
     attention side by side, `hidden` units through time; each list of `cells` is of one recurrent layer, whose axes must
     stay equally long. `statistics` are marks over which a mean or the like was taken, so that what stays behind changes
-    when they go. `roles` are of the dimensions of parameters that a graph reads by their name.
+    when they go. `roles` are of the dimensions of parameters that a graph reads by their name. `unfollowed` are the
+    operators without a rule.
     """
 
     atoms: Atoms = field(default_factory=Atoms)
@@ -59,6 +60,7 @@ class Structure:
     cells: list[list[Mark]] = field(default_factory=list)
     statistics: list[Mark] = field(default_factory=list)
     roles: dict[tuple[str, int], Role] = field(default_factory=dict)
+    unfollowed: set[str] = field(default_factory=set)
 
     def of(self, tensor: Tensor, frozen: Sequence[int] = ()) -> Marked:
         """The marks of a parameter or a buffer; new ones where it is met for the first time."""
@@ -199,6 +201,7 @@ class _Walk(fx.Interpreter):
         return rule(call) if rule else self._unknown(call)
 
     def _unknown(self, call: Call) -> Any:
+        self.structure.unfollowed.add(type(call.layer).__name__ if call.layer is not None else function_name(call.node))
         if call.layer is not None:
             for tensor in (*call.layer.parameters(), *call.layer.buffers()):
                 call.freeze(*self.structure.of(tensor).dims)

@@ -36,7 +36,8 @@ class Slices:
 @dataclass(frozen=True)
 class Group:
     """`atoms` are the units, in order; `layers` those that make them. `exact` says that a network without a unit
-    answers as one in which all its slices are zero. Groups that name the same `equal_with` must lose equally many.
+    answers as one in which all its slices are zero. Groups that name the same `equal_with` must lose equally many;
+    `smallest` is how many must stay.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Group:
     slices: tuple[Slices, ...]
     exact: bool
     equal_with: int | None = None
+    smallest: int = 1
 
     def __len__(self) -> int:
         return len(self.atoms)
@@ -74,13 +76,19 @@ def find_groups(module: nn.Module, structure: Structure) -> list[Group]:
         if len(atoms) > 1 and layers:
             kind = _kind(module, layers, is_head=atoms[0] in heads, is_hidden=atoms[0] in hidden)
             exact, cells = statistics.isdisjoint(atoms), _cells_of(structure, atoms[0])
-            groups.append(Group(layers[0], kind, layers, atoms, slices, exact, cells))
+            groups.append(Group(layers[0], kind, layers, atoms, slices, exact, cells, _smallest(module, slices)))
     return groups
 
 
 def _cells_of(structure: Structure, atom: int) -> int | None:
     """The recurrent layer whose cells must stay equally wide."""
     return next((number for number, marks in enumerate(structure.cells) if atom in _atoms_in(structure, marks)), None)
+
+
+def _smallest(module: nn.Module, slices: tuple[Slices, ...]) -> int:
+    """An LSTM must have more units than its projection."""
+    projections = [one.parameter for one in slices if ".weight_hr" in f".{one.parameter}"]
+    return max((len(module.get_parameter(name)) + 1 for name in projections), default=1)
 
 
 def _atoms_in(structure: Structure, marks: Iterable[tuple[int, ...]]) -> set[int]:

@@ -1,5 +1,7 @@
 """Structured pruning of one network: which units there are, which matter least, and the network without them."""
 
+from collections.abc import Collection
+
 from app.core.errors import Invalid
 from app.core.recipes import StructuredPruning
 from worker.network import Network
@@ -8,6 +10,11 @@ from worker.structure.candidates import Candidates
 from worker.structure.groups import Group, GroupKey
 from worker.structure.ladder import RUNGS, taken
 from worker.structure.search import meeting
+
+TOO_LITTLE = (
+    "Structured pruning took nothing away: the fraction asked for is less than one unit of every layer. Ask for more, "
+    "or choose `scope: global`."
+)
 
 
 def prune(step: StructuredPruning, network: Network, run: Run, widths: dict[GroupKey, int] | None = None) -> Network:
@@ -23,7 +30,7 @@ def prune(step: StructuredPruning, network: Network, run: Run, widths: dict[Grou
     widths = {} if widths is None else widths
     candidates = Candidates(step, network, run, widths)
     if not candidates.scores:
-        raise _nothing_to_prune(step)
+        raise _nothing_to_prune(step, candidates.structure.unfollowed)
     for group in candidates.groups:
         widths.setdefault(group.key, len(group))
     for rung in RUNGS:
@@ -46,6 +53,8 @@ def _pruned(candidates: Candidates, groups: list[Group]) -> Network | None:
     if target is not None:
         ratio = meeting(target, lambda at: candidates.without(candidates.least(at, groups)))
     atoms = candidates.least(ratio, groups)
+    if not atoms:
+        candidates.run.warn(TOO_LITTLE)
     pruned = candidates.verified(atoms, groups)
     if pruned is not None:
         for group in groups:
@@ -59,10 +68,13 @@ def _tell_of(rung: str, run: Run) -> None:
         run.warn(f"Structured pruning changed {rung} only: with more, the network didn't answer as it should.")
 
 
-def _nothing_to_prune(step: StructuredPruning) -> Invalid:
+def _nothing_to_prune(step: StructuredPruning, unfollowed: Collection[str]) -> Invalid:
+    listed = ", ".join(sorted(unfollowed)[:10])
     return Invalid(
         f"No layer has units of the kind {step.unit!r} that the criterion {step.criterion!r} can judge. Outputs keep "
-        "their width, and so does all that is bound to them. Take another `unit` or `criterion`, or widen `only`.",
+        "their width, and so does all that is bound to them"
+        + (f" or goes through operators in which units can't be told apart ({listed})" if listed else "")
+        + ". Take another `unit` or `criterion`, widen `only`, or use magnitude_pruning.",
         code="nothing_to_prune",
         title="Nothing can be pruned",
     )

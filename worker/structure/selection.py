@@ -9,10 +9,12 @@ from worker.structure.groups import Group
 
 
 def least_important(ranked: Sequence[Ranked], removed: Sequence[int], round_to: int = 1) -> set[int]:
-    """The atoms of the `removed[i]` units of lowest score of each group, or fewer: at least one unit stays, cells of a
+    """The atoms of the `removed[i]` units of lowest score of each group, or fewer: `smallest` of them stay, cells of a
     recurrent layer stay equally wide, and `round_to` divides what stays where it can."""
     groups = [one.group for one in ranked]
-    wanted = _equalized(groups, [min(count, len(one) - 1) for one, count in zip(groups, removed, strict=True)])
+    wanted = _equalized(
+        groups, [min(count, len(one) - one.smallest) for one, count in zip(groups, removed, strict=True)]
+    )
     return {
         one.group.atoms[unit]
         for one, count in zip(ranked, wanted, strict=True)
