@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from app.core.recipes import Step
 from app.core.tasks import Checkpoint, StepTiming, WrittenFile
 from worker.exporting.load_network import load_network
@@ -36,6 +38,7 @@ def write_checkpoint(
         steps_done=len(network.steps),
         weights=weights,
         description=f"{FOLDER}/{description.name}",
+        names=_names_in(network.module),
         inputs=network.inputs,
         files=tuple(files),
         timings=tuple(timings),
@@ -49,5 +52,22 @@ def read_checkpoint(checkpoint: Checkpoint, folder: Path, steps: Sequence[Step],
     for tensor in (*module.parameters(), *module.buffers()):
         # A mapped file's memory may be aligned otherwise than torch's own, and kernels may then add in another order.
         tensor.data = tensor.data.clone()
+    _put_in_order(module, checkpoint.names)
     done = tuple(steps[: checkpoint.steps_done])
     return replace(upload, module=module, inputs=checkpoint.inputs, steps=done)
+
+
+def _names_in(module: nn.Module) -> tuple[str, ...]:
+    return (*(name for name, _ in module.named_modules()), *module.state_dict())
+
+
+def _put_in_order(module: nn.Module, names: Sequence[str]) -> None:
+    """A step that goes through layers or tensors, drawing numbers or adding up, must meet them as it would have."""
+    places = {name: place for place, name in enumerate(names)}
+    for path, each in list(module.named_modules()):
+        prefix = f"{path}." if path else ""
+        for members in (each._modules, each._parameters, each._buffers):
+            ordered = sorted(members, key=lambda name: places.get(prefix + name, len(places)))
+            sorted_members = {name: members[name] for name in ordered}
+            members.clear()
+            members.update(sorted_members)

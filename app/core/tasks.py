@@ -151,13 +151,14 @@ class Compression(Schema):
 class Checkpoint(Schema):
     """How far a compress task came: what its child had when it had taken so many steps, for another to go on from.
 
-    `weights` and `description` are of the network; `files` those of steps; `timings` and `warnings` of all
-    steps so far.
+    `weights` and `description` are of the network, `names` of its modules and tensors in their order; `files` those of
+    steps; `timings` and `warnings` of all steps so far.
     """
 
     steps_done: int = Field(ge=1)
     weights: InFolder
     description: InFolder
+    names: tuple[str, ...]
     inputs: tuple[InputSpec, ...]
     files: tuple[WrittenFile, ...] = Field(min_length=1)
     timings: tuple[StepTiming, ...]

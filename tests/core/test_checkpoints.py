@@ -48,6 +48,7 @@ def checkpoint(steps_done: int) -> Checkpoint:
         steps_done=steps_done,
         weights=f"outputs/checkpoint-{steps_done}.safetensors",
         description=f"outputs/checkpoint-{steps_done}.network.json",
+        names=("", "fc", "fc.weight"),
         inputs=(InputSpec(name="x", shape=("batch", 4)),),
         files=files,
         timings=tuple(StepTiming(technique="magnitude_pruning", seconds=9) for _ in files),

@@ -81,6 +81,7 @@ def with_weights(
     renamed: Mapping[str, str],
 ) -> fx.GraphModule:
     """`renamed` says of the network's tensors what they are called in the file, where that is something else."""
+    network.meta["renamed"] = dict(renamed)  # by which it is written under these names again
     back = {in_file: name for name, in_file in renamed.items()}
     tensors = {back.get(name, name): tensor for name, tensor in tensors.items()}
     network.load_state_dict({**tensors, **{alias: tensors[name] for alias, name in tied.items()}}, assign=True)
