@@ -57,7 +57,7 @@ def test_any_two_criteria_differ_in_a_twentieth_of_what_they_select(pruned) -> N
 
 def test_l1_and_l2_are_one_order_for_single_weights_and_two_for_blocks(pruned) -> None:
     assert difference(removed(pruned["l1", "unstructured"]), removed(pruned["l2", "unstructured"])) == 0
-    assert difference(removed(pruned["l1", "block"]), removed(pruned["l2", "block"])) > 0.03
+    assert difference(removed(pruned["l1", "block"]), removed(pruned["l2", "block"])) > 0.05
 
 
 @pytest.mark.parametrize("criterion", sorted(set(JUDGES) - {"random"}))
