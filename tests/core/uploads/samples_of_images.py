@@ -99,6 +99,7 @@ SAMPLES = (
     image("jpeg-cut", MALFORMED, jpeg()[:8]),
     image("jpeg-without-frame", MALFORMED, b"\xff\xd8\xff\xd9" + bytes(50)),
     image("jpeg-of-other-kind", MALFORMED, jpeg(frame=0xC3)),
+    image("jpeg-of-two-kinds", MALFORMED, jpeg((0xC3, bytes(15)))),
     image("jpeg-segment-of-no-length", MALFORMED, b"\xff\xd8" + b"\xff\xe0\0\0" * 20),
     image("jpeg-pixels-before-frame", MALFORMED, jpeg((0xDA, b"x"))),
     image("jpeg-frame-far-away", MALFORMED, jpeg(*[(0xE2, bytes(65_000))] * 17)),
