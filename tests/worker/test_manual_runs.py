@@ -27,7 +27,7 @@ def kind_for(recipe: Recipe) -> str:
     fields = {value for step in recipe.steps or () for value in step.model_dump().values() if isinstance(value, str)}
     if fields & {"layer_pruning", "head"}:
         return "transformer"
-    return "residual" if any("batch_norm" in field for field in fields) else "cnn"
+    return "residual" if fields & {"neuron", "batch_norm_l1", "batch_norm_scale"} else "cnn"
 
 
 @pytest.fixture(scope="module")
