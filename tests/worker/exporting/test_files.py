@@ -67,8 +67,8 @@ def test_no_file_is_left_that_no_one_asked_for(folder: Path) -> None:
         "model.safetensors",
         "model.torchscript.pt",
         "network.json",
-        "probe-0.npz",
-        "probe-1.npz",
+        "model.pt.probe.npz",
+        "model.onnx.probe.npz",
         "uncompressed.onnx",
         "uncompressed.pt2",
         "uncompressed.torchscript.pt",
@@ -81,7 +81,7 @@ def test_a_state_dict_is_rebuilt_by_torch_alone(folder: Path) -> None:
         "import numpy, sys\n"
         "from load_network import load_network\n"
         "network = load_network('network.json', 'model.safetensors')\n"
-        "probe = numpy.load('probe-1.npz')\n"
+        "probe = numpy.load('model.onnx.probe.npz')\n"
         "import torch\n"
         "answer = network(torch.from_numpy(probe['input.images']))\n"
         "assert 'worker' not in sys.modules\n"
@@ -164,7 +164,7 @@ def test_an_exported_program_holds_no_pickle_and_nothing_of_the_machine_that_wro
 def test_several_inputs_and_outputs_survive_in_every_format(pair_folder: Path) -> None:
     from worker.exporting.load_network import load_network
 
-    probe = np.load(pair_folder / "probe-1.npz")
+    probe = np.load(pair_folder / "model.onnx.probe.npz")
     ids, mask = torch.from_numpy(probe["input.ids"]), torch.from_numpy(probe["input.mask"])
     rebuilt = load_network(pair_folder / "network.json", pair_folder / "model.safetensors")
     archive = torch.jit.load(pair_folder / "model.torchscript.pt")
