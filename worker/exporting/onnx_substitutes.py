@@ -3,13 +3,17 @@
 Applied to a copy of the network on its way into a file; the network keeps its layers.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import singledispatch
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd
 
 from worker.exporting.adaptive_pooling import AxisByAxis
@@ -53,6 +57,57 @@ def _(layer: _BatchNorm, _sizes_are_fixed: bool) -> nn.Module:
     return layer if layer.running_mean is not None else _OfThisBatch(layer)
 
 
+class _OfStoredStatistics(nn.Module):
+    """An instance norm that kept statistics answers as a batch norm with these."""
+
+    def __init__(self, layer: _InstanceNorm) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = layer.weight, layer.bias, layer.eps
+        self.register_buffer("running_mean", layer.running_mean)
+        self.register_buffer("running_var", layer.running_var)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean: Any = self.running_mean
+        variance: Any = self.running_var
+        return nn.functional.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
+
+
+class _Summed(nn.Module):
+    """A mean of windows with a divisor of its own."""
+
+    def __init__(self, layer: nn.AvgPool2d | nn.AvgPool3d) -> None:
+        super().__init__()
+        self.mean: Any = copy(layer)
+        self.mean.divisor_override, self.mean.count_include_pad = None, True
+        axes = 2 if isinstance(layer, nn.AvgPool2d) else 3
+        kernel = layer.kernel_size if isinstance(layer.kernel_size, tuple) else (layer.kernel_size,) * axes
+        self.factor = math.prod(kernel) / (layer.divisor_override or 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.mean(x) * self.factor)
+
+
+@substitute.register(nn.AvgPool2d)
+@substitute.register(nn.AvgPool3d)
+def _(layer: Any, _sizes_are_fixed: bool) -> nn.Module:
+    return _Summed(layer) if layer.divisor_override and not layer.ceil_mode else layer
+
+
+@substitute.register
+def _(layer: _InstanceNorm, _sizes_are_fixed: bool) -> nn.Module:
+    return layer if layer.running_mean is None else _OfStoredStatistics(layer)
+
+
+@substitute.register
+def _(layer: _ConvNd, _sizes_are_fixed: bool) -> nn.Module:
+    """With `same` padding that isn't the same on both sides, the exporter pads one side too much."""
+    if layer.padding != "same" or layer.padding_mode != "zeros" or all(size % 2 for size in layer.kernel_size):
+        return layer
+    padded: Any = copy(layer)
+    padded.padding_mode = "constant"  # by an operator of its own, and with zeros
+    return cast(nn.Module, padded)
+
+
 @substitute.register
 def _(layer: nn.LSTM, _sizes_are_fixed: bool) -> nn.Module:
     return UnprojectedLSTM(layer) if layer.proj_size else layer
@@ -92,8 +147,19 @@ def _with_slice(
     return torch.scatter(x, dim, places.view(shape).expand_as(values), values)
 
 
+def _threshold(x: Tensor, threshold: float, value: float) -> Tensor:
+    return torch.where(x > threshold, x, torch.full_like(x, value))
+
+
+def _shuffled(x: Tensor, groups: int) -> Tensor:
+    apart = torch.unflatten(x, 1, (groups, x.size(1) // groups))
+    return apart.transpose(1, 2).flatten(1, 2)
+
+
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     torch.diff: _difference,
     torch.cumsum: _running_sum,
     torch.slice_scatter: _with_slice,
+    torch.threshold: _threshold,
+    torch.channel_shuffle: _shuffled,
 }

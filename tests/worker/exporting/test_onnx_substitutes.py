@@ -28,6 +28,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int | str, ...]]] = {
     "projected, no bias": (lambda: nn.LSTM(6, 8, 3, bias=False, proj_size=3, batch_first=True), FREE_SERIES),
     "batch statistics": (lambda: nn.BatchNorm2d(3, track_running_stats=False), IMAGE),
     "batch statistics, plain": (lambda: nn.BatchNorm1d(5, affine=False, track_running_stats=False), SERIES),
+    "stored statistics": (lambda: nn.InstanceNorm2d(3, affine=True, track_running_stats=True), FREE_IMAGE),
+    "padding that differs by side": (lambda: nn.Conv2d(3, 2, (4, 3), padding="same", dilation=(1, 2)), FREE_IMAGE),
+    "a divisor of its own": (lambda: nn.AvgPool2d(3, 2, 1, divisor_override=5), FREE_IMAGE),
     "mean of windows": (lambda: nn.AdaptiveAvgPool2d((4, 5)), IMAGE),
     "mean of equal windows": (lambda: nn.AdaptiveAvgPool2d(3), IMAGE),
     "mean of free sizes": (lambda: nn.AdaptiveAvgPool2d((4, None)), FREE_IMAGE),
@@ -42,6 +45,8 @@ FUNCTIONS: dict[str, tuple[Callable[[fx.Graph, fx.Node], fx.Node], tuple[int | s
         lambda graph, x: graph.call_function(torch.cumsum, (graph.call_function(torch.gt, (x, 0)), -1)),
         SERIES,
     ),
+    "threshold": (lambda graph, x: graph.call_function(torch.threshold, (x, 0.1, -1.0)), FREE_SERIES),
+    "shuffled": (lambda graph, x: graph.call_function(torch.channel_shuffle, (x, 2)), ("batch", 4, 3, 3)),
     "every other one written": (
         lambda graph, x: graph.call_function(
             torch.slice_scatter, (x, graph.call_function(torch.narrow, (x, 2, 0, 3)), 2, None, None, 2)
@@ -68,6 +73,7 @@ def assert_answers_alike(network: Network, path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_layer(tmp_path: Path, kind: str) -> None:
     make, shape = LAYERS[kind]
