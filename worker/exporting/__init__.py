@@ -33,6 +33,13 @@ KEEPING_ITS_FORWARD: tuple[OutputFormat, ...] = ("torchscript",)
 
 def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[Path, ...]:
     """Writes `path` and returns the files that belong beside it."""
+    if network.keeps_its_forward and output_format not in KEEPING_ITS_FORWARD:
+        raise Problem(
+            f"The model keeps its own forward, which can't be written as {output_format}. Ask for one of: "
+            f"{', '.join(KEEPING_ITS_FORWARD)}.",
+            code="output_unavailable",
+            title="The model can't be written in this format",
+        )
     try:
         return EXPORTERS[output_format](network, path)
     except Problem:

@@ -94,14 +94,18 @@ def check_data(steps: Sequence[Step], task: Task | None, arrays: Mapping[str, Ar
             )
 
 
+def _in_the_way(facts: ModelFacts) -> str:
+    return ", ".join(f"{blocker.operator} at {blocker.where or 'the top'}" for blocker in facts.blocked_by)
+
+
 def check_editable(facts: ModelFacts, outputs: Sequence[OutputFormat]) -> None:
     """What can be written in no format can't be compressed."""
     blockers = "; ".join(f"{blocker.operator} at {blocker.where}: {blocker.advice}" for blocker in facts.blocked_by)
     missing = [name for name in outputs if name not in facts.outputs]
     if facts.outputs and missing:
         raise Invalid(
-            f"The model keeps its own forward, which can't be written as {missing[0]} ({blockers}). Ask for one of: "
-            f"{', '.join(facts.outputs)}.",
+            f"The model keeps its own forward ({_in_the_way(facts)}), which can't be written as {missing[0]}. Ask for "
+            f"one of: {', '.join(facts.outputs)}.",
             code="output_unavailable",
             title="The model can't be written in this format",
         )

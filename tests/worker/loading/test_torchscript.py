@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.core.errors import Invalid
+from app.core.errors import Invalid, Problem
 from app.core.inputs import InputSpec
 from app.core.tasks import InspectModel, ModelFile
 from tests.worker.jobs import MODEL, compress, silent
@@ -35,6 +35,15 @@ class UntilSmall(nn.Module):
         return x
 
 
+class Random(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x) + torch.rand_like(x)
+
+
 class OtherForLargeBatches(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -53,19 +62,25 @@ def scripted(folder: Path, network: nn.Module) -> Path:
     return folder
 
 
-def test_control_flow_that_depends_on_data_is_named_and_offers_no_technique(tmp_path: Path) -> None:
+def test_control_flow_that_depends_on_data_is_named_and_leaves_parts(tmp_path: Path) -> None:
     facts = perform(InspectModel(model=GIVEN), scripted(tmp_path, UntilSmall()), silent).facts
-    assert facts.editable == "no"
+    assert facts.editable == "partly"
+    assert [(part.name, part.editable) for part in facts.parts] == [("fc", True)]
     assert facts.parameters == 72
     assert facts.blocked_by
     assert all(blocker.operator and blocker.advice for blocker in facts.blocked_by)
-    assert not any(technique.available for technique in facts.techniques)
+    assert "dynamic_quantization" not in {one.technique for one in facts.techniques if one.available}
 
 
-def test_compressing_what_can_not_be_edited_says_why(tmp_path: Path) -> None:
-    with pytest.raises(Invalid) as caught:
+def test_random_answers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="differently each time"):
+        compress(scripted(tmp_path, Random()), (), model=GIVEN, with_data=False)
+
+
+def test_what_keeps_its_forward_is_written_as_torchscript_only(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="torchscript") as caught:
         compress(scripted(tmp_path, UntilSmall()), (), model=GIVEN, with_data=False)
-    assert caught.value.code == "not_editable"
+    assert caught.value.code == "output_unavailable"
 
 
 def test_a_network_that_was_not_rebuilt_faithfully_is_refused(tmp_path: Path) -> None:
