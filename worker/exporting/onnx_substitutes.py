@@ -93,6 +93,22 @@ def _(layer: Any, _sizes_are_fixed: bool) -> nn.Module:
     return _Summed(layer) if layer.divisor_override and not layer.ceil_mode else layer
 
 
+class _Above(nn.Module):
+    """A threshold that isn't zero."""
+
+    def __init__(self, layer: nn.Threshold) -> None:
+        super().__init__()
+        self.threshold, self.value = layer.threshold, layer.value
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _threshold(x, self.threshold, self.value)
+
+
+@substitute.register
+def _(layer: nn.Threshold, _sizes_are_fixed: bool) -> nn.Module:
+    return _Above(layer)
+
+
 @substitute.register
 def _(layer: _InstanceNorm, _sizes_are_fixed: bool) -> nn.Module:
     return layer if layer.running_mean is None else _OfStoredStatistics(layer)

@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int | str, ...]]] = {
     "stored statistics": (lambda: nn.InstanceNorm2d(3, affine=True, track_running_stats=True), FREE_IMAGE),
     "padding that differs by side": (lambda: nn.Conv2d(3, 2, (4, 3), padding="same", dilation=(1, 2)), FREE_IMAGE),
     "a divisor of its own": (lambda: nn.AvgPool2d(3, 2, 1, divisor_override=5), FREE_IMAGE),
+    "above a number": (lambda: nn.Threshold(0.1, -1.0), FREE_SERIES),
     "mean of windows": (lambda: nn.AdaptiveAvgPool2d((4, 5)), IMAGE),
     "mean of equal windows": (lambda: nn.AdaptiveAvgPool2d(3), IMAGE),
     "mean of free sizes": (lambda: nn.AdaptiveAvgPool2d((4, None)), FREE_IMAGE),
