@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ def shown(page: Path) -> list[Any]:
     """The JSON of its blocks and, in tables, between backticks."""
     text = page.read_text()
     texts = re.findall(r"```json\n(.*?)```", text, re.DOTALL) + re.findall(r"`(\{\"steps\".*?\})`", text)
-    return [json.loads(each) for each in texts]
+    return [value for each in texts for value in values_in(each.strip())]
+
+
+def values_in(text: str) -> Iterator[Any]:
+    """One JSON after another."""
+    while text:
+        value, end = json.JSONDecoder().raw_decode(text)
+        yield value
+        text = text[end:].strip()
 
 
 def recipes_in(value: Any) -> list[dict[str, Any]]:

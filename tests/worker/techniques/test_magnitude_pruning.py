@@ -139,9 +139,7 @@ def test_blocks_are_ranked_by_their_norm(criterion: str, norm: int) -> None:
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
 def test_what_a_round_removed_stays_removed_while_others_train(kind: str, sparsity: float) -> None:
     network = convolutions()
-    generator = np.random.default_rng(0)
-    x = generator.normal(size=(40, 3, 4, 4)).astype(np.float32)
-    run = run_over(network, x, generator.integers(0, 10, 40))
+    run = run_over(network, np.random.default_rng(0).normal(size=(40, 3, 4, 4)).astype(np.float32))
     schedule = {"kind": kind, "rounds": 3, "epochs": 1}
     masks = removed_from(network, run, sparsity=sparsity, schedule=schedule)
     assert sum(int(mask.sum()) for mask in masks.values()) == round(sparsity * (216 + 320))
