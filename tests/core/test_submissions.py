@@ -7,6 +7,7 @@ from app.core.facts import ModelFacts
 from app.core.job_options import JobRequest
 from app.core.keys import LOCAL, Caller
 from app.core.measurements import OutputFormat
+from app.core.recipes.presets import PresetName
 from app.core.recipes.recipe import Recipe
 from app.core.submissions import Idempotency
 from tests.core.rows import FACTS, dataset_row, model_row
@@ -102,18 +103,19 @@ def facts_with(*layers: str) -> ModelFacts:
 
 
 @pytest.mark.parametrize(
-    ("layers", "outputs", "has_data", "techniques"),
+    ("preset", "layers", "outputs", "has_data", "techniques"),
     [
-        (["Conv2d", "Linear"], ["onnx"], True, ["static_quantization"]),
-        (["Conv2d", "Linear"], ["onnx"], False, ["dynamic_quantization"]),
-        (["LSTM", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
-        (["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
-        (["Conv2d"], ["onnx"], False, []),
-        (["Conv2d", "Linear"], ["onnx", "torchscript"], True, []),
+        ("small", ["Conv2d", "Linear"], ["onnx"], True, ["static_quantization"]),
+        ("small", ["Conv2d", "Linear"], ["onnx"], False, ["dynamic_quantization"]),
+        ("small", ["LSTM", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
+        ("small", ["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["static_quantization"]),
+        ("fast", ["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
+        ("small", ["Conv2d"], ["onnx"], False, []),
+        ("small", ["Conv2d", "Linear"], ["onnx", "torchscript"], True, []),
     ],
 )
 def test_a_preset_takes_what_does_the_model_good(
-    layers: list[str], outputs: list[OutputFormat], has_data: bool, techniques: list[str]
+    preset: PresetName, layers: list[str], outputs: list[OutputFormat], has_data: bool, techniques: list[str]
 ) -> None:
-    steps = Recipe(preset="small").resolved(facts_with(*layers), outputs, has_data=has_data)
+    steps = Recipe(preset=preset).resolved(facts_with(*layers), outputs, has_data=has_data)
     assert [step.technique for step in steps] == techniques
