@@ -105,10 +105,12 @@ def test_a_student_comes_near_its_teacher_without_labels(fields: dict[str, Any])
 
 
 def test_labels_are_not_looked_at_where_they_are_not_wanted() -> None:
-    first = distilled(SPOILT, run_of(RANDOM_LABELS), labels="none", epochs=2)
+    run = run_of(RANDOM_LABELS)
+    first = distilled(SPOILT, run, labels="none", epochs=2)
     second = distilled(SPOILT, run_of(RANDOM_LABELS[::-1].copy()), labels="none", epochs=2)
     with_labels = distilled(SPOILT, run_of(RANDOM_LABELS), epochs=2)
     assert_same(first, second)
+    assert {epoch.metric for epoch in run.epochs} == {"agreement"}
     assert not torch.equal(first.module.fc.weight, with_labels.module.fc.weight)
 
 
