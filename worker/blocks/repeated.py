@@ -21,25 +21,29 @@ def repeated_layers(graph: Graph) -> Iterator[Block]:
 
 def _chain_from(graph: Graph, first: fx.Node) -> Block | None:
     """The shortest run of layers that keeps the shape, with the activations and norms behind it."""
-    begun, inside, found = first.args[0], set(), None
+    begun = first.args[0]
     if not isinstance(begun, fx.Node) or begun.op == "placeholder":
         return None
-    node, multiplying = first, 0
-    while True:
-        multiplying += graph.multiplies(node)
-        if multiplying > (MOST_LAYERS if found is None else multiplying - graph.multiplies(node)):
+    inside: list[fx.Node] = []
+    end = None
+    for node in _path_from(first):
+        if graph.multiplies(node) and (end is not None or sum(map(graph.multiplies, inside)) == MOST_LAYERS):
             break
-        inside.add(node)
-        if graph.alike(begun, node):
-            found = (node, graph.weighted(inside))
-        if len(node.users) != 1 or (following := next(iter(node.users))).op == "output":
-            break
-        if following.all_input_nodes != [node]:
-            break
-        node = following
-    if found is None or _answers(found[0]):
+        inside.append(node)
+        end = node if graph.alike(begun, node) else end
+    if end is None or _answers(end):
         return None
-    return Block("repeated layer", begun, *found)
+    return Block("repeated layer", begun, end, graph.weighted(inside[: inside.index(end) + 1]))
+
+
+def _path_from(node: fx.Node) -> Iterator[fx.Node]:
+    """The node and those behind it, as long as each is read by the next alone, and that reads nothing else."""
+    yield node
+    while len(node.users) == 1:
+        node, before = next(iter(node.users)), node
+        if node.op == "output" or node.all_input_nodes != [before]:
+            return
+        yield node
 
 
 def _answers(node: fx.Node) -> bool:
