@@ -1,11 +1,15 @@
 """What of a network can be taken away together, and taking it away.
 
-analysis.py    walks the graph once and says, for every index of every parameter, with which others it must go
+rounds.py      `prune_in_rounds`: START HERE, the whole of a step: prune, train, prune again
+pruning.py     `prune`: one round: full -> feed-forward and heads -> feed-forward -> nothing (`ladder.py`)
+candidates.py  a network with a step: its groups, their scores, the network without some of them, verified
+analysis.py    walks the graph and says, for every index of every parameter, with which others it must go (`atoms.py`)
 rules/         what each operator does to the dimensions of a tensor, one file for each family
-groups.py      the removable units: channels, neurons, heads, hidden units, and the slices of parameters they own
+groups.py      the units that can go: channels, neurons, heads, hidden units, and the slices of parameters they own
 criteria.py    how much a unit matters
-selection.py   which units go, for a ratio in a scope
-removal.py     cutting parameters, and mending the sizes that a graph has baked in
-ladder.py      full -> feed-forward and heads -> feed-forward -> nothing, each step verified
-pruning.py     `prune`: all of it, for one amount
+amounts.py     how many units a group loses (`search.py`: for a target), `selection.py`: which
+removal.py     cutting parameters, and with `sizes.py` the sizes that a graph holds as numbers
+
+An operator that units should be followed through is one function in `rules/`: it gets the marks of its operands'
+dimensions and gives those of its answer, joining what must go together. Everything else follows.
 """

@@ -43,7 +43,10 @@ PRUNED = {
     "tied": 0.5,
     "old linear": 0.5,
     "unrolled": 0.6,
+    "positional": 0.6,
 }
+# A norm or a mean over units stands in all that can go of these.
+INEXACT = ("grouped squeeze-excite", "cross attention", "positional")
 # Every unit of these is bound to what they answer, or to an operator that isn't followed.
 BOUND = ("written attention", "dict output", "indexing")
 
@@ -74,7 +77,7 @@ def test_half_of_every_layer_goes(name: str) -> None:
         assert [one.shape for one in pruned.run(*inputs)] == [one.shape for one in network.run(*inputs)]
 
 
-@pytest.mark.parametrize("name", [name for name in PRUNED if name not in ("grouped squeeze-excite", "cross attention")])
+@pytest.mark.parametrize("name", [name for name in PRUNED if name not in INEXACT])
 def test_units_whose_weights_are_zero_go_without_a_trace(name: str) -> None:
     network, inputs = network_of(case_of(name)), case_of(name).inputs(3)
     structure = analyse(network.module, inputs)

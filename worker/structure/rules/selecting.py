@@ -80,9 +80,6 @@ def item(call: Call) -> Any:
     if not isinstance(of, Marked):
         return of[index]
     parts = list(index) if isinstance(index, tuple | list) else [index]
-    tables = [part for part in parts if isinstance(part, Tensor)]
-    if len(tables) > 1 or any(table.dtype == torch.bool for table in tables):
-        return call.freeze_all()
     return _indexed(call, of, in_full(parts, len(of)))
 
 
@@ -90,8 +87,6 @@ def item(call: Call) -> Any:
 def index(call: Call) -> Any:
     """As `item`, where None in the list stands for all of a dimension."""
     parts = [slice(None) if part is None else part for part in call.args[1]]
-    if sum(isinstance(part, Tensor) for part in parts) > 1:
-        return call.freeze_all()
     return _indexed(call, call.marked(), in_full(parts, len(call.marked())))
 
 
@@ -111,19 +106,22 @@ def in_full(parts: list[Any], dimensions: int) -> list[Any]:
     return parts[:at] + rest + parts[at + 1 :]
 
 
-def _indexed(call: Call, of: Marked, parts: list[Any]) -> Marked:
+def _indexed(call: Call, of: Marked, parts: list[Any]) -> Any:
+    """Tables that stand side by side put their own dimensions, broadcast, in the place of those they look up."""
+    tables = [at for at, part in enumerate(parts) if isinstance(part, Tensor)]
+    apart = tables and tables != list(range(tables[0], tables[0] + len(tables)))
+    if apart or any(parts[at].dtype == torch.bool for at in tables):
+        return call.freeze_all()
+    looked_up = max((parts[at].ndim for at in tables), default=0)
     dims: list[Marks] = []
     left = iter(of.dims)
-    for part in parts:
-        if part is None:
-            dims.append(None)
-            continue
-        marks = next(left)
+    for at, part in enumerate(parts):
+        marks = None if part is None else next(left)
         if isinstance(part, slice) and part.step in (None, 1):
             dims.append(_part(marks, part))
-        else:
-            call.freeze(marks)
-            dims += [None] * (part.ndim if isinstance(part, Tensor) else isinstance(part, slice))
+            continue
+        call.freeze(marks)
+        dims += [None] * (looked_up if at in tables[:1] else part is None or isinstance(part, slice))
     return Marked(tuple(dims))
 
 
