@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from app.core.facts import ModelFacts
 from app.core.recipes.base import StepBase
 from app.core.recipes.training import TrainingOptions
 
@@ -18,7 +19,13 @@ class FineTuning(TrainingOptions, StepBase):
     stage = "recover"
     needs_data = True
     needs_labels = True
+    needs_editable_graph = False
     summary: ClassVar[str] = "Trains on the data set's labels, which brings back what pruning lost."
 
     technique: Literal["fine_tuning"] = "fine_tuning"
     start: Literal["weights", "scratch"] = Field("weights", description="Go on training, or begin anew.")
+
+    def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.start == "scratch" and facts.editable != "whole":
+            return "`start` can only be `weights` where an archive keeps its own forward: it doesn't say how it began"
+        return super().unfit_for(facts)

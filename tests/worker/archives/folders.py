@@ -8,7 +8,7 @@ from torch import nn
 
 from app.core.inputs import INPUTS
 from app.core.recipes import Step
-from app.core.tasks import Compress, Compression, InspectModel, Measure, ModelFile
+from app.core.tasks import Compress, Compression, DatasetFile, InspectModel, Measure, ModelFile
 from tests.worker.jobs import MODEL, silent
 from worker.pipeline import perform
 
@@ -31,15 +31,17 @@ class ArchiveFolder:
     def inspected(self) -> Any:
         return perform(InspectModel(model=self.model), self.path, silent)
 
-    def compressed(self, *steps: Step, outputs: tuple[str, ...] = ("torchscript",)) -> Compression:
-        task = Compress(model=self.model, dataset=None, steps=steps, outputs=outputs, seed=0)
+    def compressed(
+        self, *steps: Step, outputs: tuple[str, ...] = ("torchscript",), data: DatasetFile | None = None
+    ) -> Compression:
+        task = Compress(model=self.model, dataset=data, steps=steps, outputs=outputs, seed=0)
         return perform(task, self.path, silent)
 
-    def measured(self, compression: Compression) -> dict[str, Any]:
+    def measured(self, compression: Compression, data: DatasetFile | None = None) -> dict[str, Any]:
         """By role, the upload first: the others are compared with its answers."""
         model = self.model.model_copy(update={"inputs": compression.inputs})
         return {
-            file.role: perform(Measure(model=model, dataset=None, file=file, seed=0), self.path, silent)
+            file.role: perform(Measure(model=model, dataset=data, file=file, seed=0), self.path, silent)
             for file in compression.files
         }
 

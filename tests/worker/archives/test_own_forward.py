@@ -5,12 +5,13 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from app.core.errors import Invalid
-from app.core.recipes import FloatCasting, MagnitudePruning, Step, StructuredPruning, WeightQuantization
+from app.core.recipes import FineTuning, FloatCasting, MagnitudePruning, Step, StructuredPruning, WeightQuantization
 from app.core.recipes.recipe import check_editable
 from tests.worker.archives.folders import VECTORS, ArchiveFolder
 from tests.worker.archives.odd_networks import (
@@ -25,6 +26,7 @@ from tests.worker.archives.odd_networks import (
     Repeating,
     Scaled,
 )
+from tests.worker.jobs import DATA
 from worker.loading import load_network
 
 
@@ -152,6 +154,21 @@ def test_a_copy_is_edited_without_the_first(tmp_path: Path) -> None:
         next(other.module.parameters()).zero_()
     assert not torch.equal(other.run(examples)[0], before)
     assert torch.equal(network.run(examples)[0], before)
+
+
+def test_fine_tuning_learns_through_the_archives_own_forward(tmp_path: Path) -> None:
+    folder = folder_of(Remembering, tmp_path)
+    x = np.random.default_rng(0).standard_normal((200, 6), dtype=np.float32)
+    np.savez(folder.path / DATA.path, x=x, y=x.argmax(1))
+    step = FineTuning(epochs=6, learning_rate=0.01)
+    compression = folder.compressed(MagnitudePruning(sparsity=0.3), step, data=DATA)
+    found = folder.measured(compression, data=DATA)
+    assert found["artifact"].quality.value > found["upload"].quality.value + 0.1
+    after = next(file for file in compression.files if file.role == "artifact")
+    assert after.nonzero_parameters < 0.8 * after.parameters
+    facts = folder.inspected().facts
+    assert step.unfit_for(facts) is None
+    assert FineTuning(start="scratch").unfit_for(facts) is not None
 
 
 SCALED = [{"name": "x", "shape": ["batch", 6]}, {"name": "rate", "value": 16000}]

@@ -91,7 +91,7 @@ class _Search:
             with state_kept(module):
                 verify_calls(part, module)
         except Unsupported as problem:
-            return f"`{problem.operator}`: {problem.advice}"
+            return f"`{problem.operator}`: {problem.advice.rstrip('.')}"
         except Differs:
             return DIFFERENT
         except Exception:  # a graph that the importer was not made for: its parts may be
