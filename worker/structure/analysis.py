@@ -198,7 +198,10 @@ class _Walk(fx.Interpreter):
         if call.node.op == "output":
             return call.freeze_all()
         rule = LAYERS.get(type(call.layer)) if call.layer is not None else FUNCTIONS.get(function_name(call.node))
-        return rule(call) if rule else self._unknown(call)
+        try:
+            return rule(call) if rule else self._unknown(call)
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError):
+            return self._unknown(call)  # a call in a form that the rule doesn't know
 
     def _unknown(self, call: Call) -> Any:
         self.structure.unfollowed.add(type(call.layer).__name__ if call.layer is not None else function_name(call.node))

@@ -211,6 +211,14 @@ def test_what_does_not_run_is_left_and_the_rest_pruned() -> None:
     assert widths(pruned) == {"embedding": 24, "qkv": 36, "proj": 24, "up": 20, "down": 24, "fc": 4}
 
 
+def test_a_call_that_its_rule_does_not_know_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import worker.structure.rules  # noqa: F401
+
+    monkeypatch.setitem(analysis.LAYERS, nn.LayerNorm, lambda call: call.marked()[9])
+    pruned = apply(StructuredPruning(scope="layer"), *attention())
+    assert widths(pruned) == {"embedding": 24, "qkv": 36, "proj": 24, "up": 20, "down": 24, "fc": 4}
+
+
 @pytest.mark.usefixtures("wrong_rule")
 def test_a_lower_rung_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.structure.candidates.Candidates.removable", lambda *_: [])
