@@ -72,7 +72,7 @@ def test_the_facts_say_what_blocks_the_whole_and_what_can_be_edited(kind: type[n
     [
         (Remembering, MagnitudePruning()),
         (Counting, FloatCasting()),
-        (Repeating, FloatCasting()),
+        (Repeating, MagnitudePruning()),
         (Opaque, MagnitudePruning()),
     ],
 )
