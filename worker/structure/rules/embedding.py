@@ -14,7 +14,9 @@ def embedding_layer(call: Call) -> Marked:
 
 @functions("embedding")
 def embedding_function(call: Call) -> Marked:
-    weight = call.marked(1, "weight") if call.args[0].is_floating_point() is False else call.marked(0)
-    rows = call.marked(0) if call.args[0].is_floating_point() is False else call.marked(1)
+    """The table comes first or second, by which operator it is."""
+    weight, rows = call.marked(0), call.marked(1, "weight")
+    if not call.args[0].is_floating_point():
+        weight, rows = rows, weight
     call.freeze(weight[0])
     return Marked((*rows.dims, weight[1]))
