@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.core.recipes import TECHNIQUES
 from app.core.recipes.recipe import Recipe, check_order
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -56,3 +57,9 @@ def test_every_page_shows_some() -> None:
 )  # fmt: skip
 def test_the_terms_of_the_literature_are_there(term: str) -> None:
     assert any(term in line and '{"steps"' in line for line in (DOCS / "terms.md").read_text().splitlines())
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_every_technique_has_a_page_that_the_list_links(technique: str) -> None:
+    assert (DOCS / "techniques" / f"{technique}.md").read_text().startswith(f"# `{technique}`")
+    assert f"[{technique}](techniques/{technique}.md)" in (DOCS / "recipes.md").read_text()
