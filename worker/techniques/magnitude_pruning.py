@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from app.core.errors import Problem
 from app.core.recipes import MagnitudePruning
 from worker.network import Network
 from worker.run import Run
@@ -32,11 +33,22 @@ def magnitude_pruning(step: MagnitudePruning, network: Network, run: Run) -> Net
     """What a round has removed stays removed: nothing comes back in later rounds."""
     pruned = replace(network, module=deepcopy(network.module), steps=(*network.steps, step))
     weights = weights_of(selected(step, prunable_layers(pruned.module)), pruned.module)
+    if not weights:
+        raise _nothing_to_prune()
     for part in step.schedule.parts:
         _remove_weights(step, pruned, run, weights, part)
         _train(step, pruned, run)
     run.warn(ZEROS_ARE_NOT_FASTER)
     return replace(pruned, steps=network.steps)
+
+
+def _nothing_to_prune() -> Problem:
+    return Problem(
+        "The step may touch no layer that has weights in two or more dimensions; biases, norms and parameters outside "
+        "of layers are left as they are. Leave the step out, or widen `only` and `exclude`.",
+        code="nothing_to_prune",
+        title="Nothing was pruned",
+    )
 
 
 def _remove_weights(

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from app.core.errors import Invalid
+from app.core.errors import Invalid, Problem
 from app.core.inputs import InputSpec
 from app.core.recipes import MagnitudePruning
 from tests.worker.importance.runs import network_of, run_over
@@ -81,6 +81,13 @@ def test_a_pattern_that_matches_no_layer_is_refused() -> None:
     with pytest.raises(Invalid, match="convv1") as caught:
         pruned(exclude=("convv1",))
     assert caught.value.code == "pattern_matches_nothing"
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_leaving_every_layer_out_is_a_problem(scope: str) -> None:
+    with pytest.raises(Problem) as caught:
+        pruned(exclude=("*",), scope=scope)
+    assert caught.value.code == "nothing_to_prune"
 
 
 def test_the_given_network_is_not_changed() -> None:
