@@ -34,8 +34,8 @@ demo: setup    ## Start the service, compress a real trained model over HTTP, pr
 serve: setup    ## API and worker on http://127.0.0.1:8000, state under ./var (HOST, PORT, DATA_DIR)
 	$(BIN)/modelpress serve --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
 
-test: setup    ## Run every test
-	$(BIN)/pytest
+test: setup    ## Run every test, two at a time; files stay whole, so that what they share is made once
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: setup    ## ruff, mypy, import-linter, deptry
 	$(BIN)/ruff check
