@@ -15,7 +15,7 @@ from tests.worker.importing.archives import Way, rebuilt_from
 from worker.loading.verification import verify
 
 pytestmark = pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
-SEED = int(os.environ.get("MODELPRESS_TEST_SEED", random.SystemRandom().randrange(10_000)))
+SEED = int(os.environ["MODELPRESS_TEST_SEED"])
 NETWORKS = 10
 CHANNELS = (4, 6, 8)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Tanh, nn.Hardswish, nn.LeakyReLU, nn.ELU, nn.Mish, nn.Softplus)
