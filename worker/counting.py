@@ -73,7 +73,8 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 def _recorded_shapes(module: nn.Module, shapes: dict[str, tuple[int, ...]]) -> Iterator[None]:
     def recorder(name: str) -> Any:
         def record(_layer: nn.Module, _inputs: Any, answer: Any) -> None:
-            shapes[name] = _shape(answer)
+            if not isinstance(answer, float):  # a setting of what comes after
+                shapes[name] = _shape(answer)
 
         return record
 

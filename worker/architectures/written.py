@@ -9,7 +9,7 @@ from app.core.architectures import NetworkArchitecture
 from worker.architectures import Material, build, untrained
 from worker.architectures.fit import check_fit, malformed, shapes_of, widened
 from worker.architectures.layers import check_arguments
-from worker.exporting.load_network import build_network, unpacked, with_weights
+from worker.exporting.load_network import build_network, layer_class, unpacked, with_weights
 from worker.training.initialization import initialize
 
 ADVICE = "Send the network.json that was written beside these weights."
@@ -46,10 +46,10 @@ def _network(architecture: NetworkArchitecture) -> fx.GraphModule:
     """On the meta device, so that a description can't ask for more memory than the file has."""
     description: dict[str, Any] = architecture.network.model_dump(mode="json")
     for layer in architecture.network.layers:
-        layer_class = getattr(nn, layer.layer_class, None)
-        if not (isinstance(layer_class, type) and issubclass(layer_class, nn.Module)):
+        known_class = layer_class(layer.layer_class)
+        if not (isinstance(known_class, type) and issubclass(known_class, nn.Module)):
             raise malformed(f"torch.nn has no {layer.layer_class}, which network.json names for {layer.name}.")
-        check_arguments(layer_class, layer.arguments, layer.name)
+        check_arguments(known_class, layer.arguments, layer.name)
     try:
         network = build_network(description)
         network.graph.lint()

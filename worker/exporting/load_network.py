@@ -30,6 +30,20 @@ _ROOTS = {
 }
 
 
+class AttentionDropout(nn.Module):
+    """The share of attention's weights that is dropped: `p` in training mode, else none."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self) -> float:
+        return self.p if self.training else 0.0
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
 def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:
     described = json.loads(Path(description).read_text())
     tensors = unpacked(load_file(weights), described.get("packed", {}))
@@ -96,7 +110,7 @@ def build_network(description: Mapping[str, Any]) -> fx.GraphModule:
     if description["format_version"] != FORMAT_VERSION:
         raise ValueError(f"network.json has format {description['format_version']}; this loader reads {FORMAT_VERSION}")
     with torch.device("meta"):
-        members = {each["name"]: getattr(nn, each["class"])(**each["arguments"]) for each in description["layers"]}
+        members = {each["name"]: layer_class(each["class"])(**each["arguments"]) for each in description["layers"]}
     members |= {each["name"]: _tensor(each) for each in description["tensors"]}
     graph = _graph(description["graph"])
     network = fx.GraphModule(members, graph, class_name="Network")
@@ -136,6 +150,11 @@ def _graph(nodes: list[Mapping[str, Any]]) -> fx.Graph:
         target = _function(each["target"]) if each["op"] == "call_function" else each["target"]
         made[each["name"]] = graph.create_node(each["op"], target, arguments, keywords, each["name"])
     return graph
+
+
+def layer_class(name: str) -> Any:
+    """torch.nn's class, or the one of this file; None where there is none."""
+    return AttentionDropout if name == AttentionDropout.__name__ else getattr(nn, name, None)
 
 
 def _function(path: str) -> Any:

@@ -9,6 +9,7 @@ from torch import nn
 from tests.worker.importing.archives import ARCHIVES, NAMES, Way, rebuilt_case, reopened
 from tests.worker.importing.checks import archive_names, assert_a_step_lowers_the_loss, assert_same_gradients
 from tests.worker.importing.networks import Case
+from worker.exporting.load_network import AttentionDropout
 from worker.loading.importing import import_torchscript
 from worker.loading.lifting import lift
 from worker.loading.verification import verify
@@ -28,7 +29,7 @@ ON_ITS_OWN_IN_TRAINING = frozenset({"control flow"})  # it has a branch for trai
 def without_dropout(module: nn.Module) -> nn.Module:
     module = copy.deepcopy(module)
     for layer in module.modules():
-        if isinstance(layer, nn.modules.dropout._DropoutNd):
+        if isinstance(layer, nn.modules.dropout._DropoutNd | AttentionDropout):
             layer.p = 0.0
         elif isinstance(getattr(layer, "dropout", None), float):
             layer.dropout = 0.0

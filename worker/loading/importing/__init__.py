@@ -2,7 +2,7 @@
 
 interpreter      walks the archive's inlined graph: the way in for a reader
 instruction      one step of it, and the table of what each kind does
-  modules control structures arithmetic questions tensors fused      the kinds, by family
+  modules control structures arithmetic questions tensors dropout fused      the kinds, by family
   operators      every other tensor operator
 stored scopes    parameters by path, module paths
 converter        torch's own converter, the second try
@@ -18,6 +18,7 @@ from torch import fx
 from worker.loading.importing import (  # noqa: F401  each registers what it runs
     arithmetic,
     control,
+    dropout,
     fused,
     modules,
     questions,

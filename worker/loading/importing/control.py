@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from worker.loading.importing.dropout import OnlyInTraining, only_drops, only_reads
 from worker.loading.importing.guards import decide
 from worker.loading.importing.instruction import Instruction, computes, refuses, runs
 from worker.loading.importing.interpreter import Interpreter
@@ -16,9 +17,15 @@ BOOKKEEPING = frozenset({"num_batches_tracked", "running_mean", "running_var"})
 def branch(interpreter: Interpreter, instruction: Instruction) -> Any:
     condition = instruction.inputs[0]
     taken, other = instruction.blocks if examples(condition) else reversed(instruction.blocks)
+    if only_drops(interpreter, other):
+        return instruction.answer(interpreter.run_block(other))
     if not _only_raises(other):
         decide(interpreter, instruction, condition)
-    if _depends_on_training(instruction.node.inputsAt(0)) and _computes(other):
+    by_mode = _depends_on_training(instruction.node.inputsAt(0))
+    if by_mode and only_reads(other):
+        answers = zip(interpreter.run_block(taken), interpreter.run_block(other), strict=True)
+        return instruction.answer([OnlyInTraining.of(*each) for each in answers])
+    if by_mode and _computes(other):
         interpreter.warnings.append(
             f"What {instruction.scope or 'the network'} does in training mode only is left out; "
             "it trains as it evaluates."

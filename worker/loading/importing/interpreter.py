@@ -108,8 +108,12 @@ class Interpreter:
                 self._values.pop(value, None)
         return [self._values[one.unique()] for one in outputs]
 
+    def value_of(self, name: Any) -> Any:
+        """The value of a graph's value; None if it isn't known here."""
+        return self._values.get(name.unique())
+
     def _answers(self, node: Any) -> Sequence[Any]:
-        inputs = [self._values.get(one.unique()) for one in node.inputs()]
+        inputs = [self.value_of(one) for one in node.inputs()]
         instruction = Instruction(node, inputs, self._scopes.of(node))
         try:
             answer = handlers.get(instruction.kind, call_operator)(self, instruction)
