@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.choosing import FileFacts
 from app.core.inputs import Inputs, tensor_inputs
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import artifact_url
@@ -12,7 +13,7 @@ from app.core.measurements import Result
 from app.core.queue import Claim
 from app.core.recipes import Step
 from app.core.reports import REPORT_KINDS, ReportData, render
-from app.core.results import FileFacts, assemble
+from app.core.results import assemble
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
 from worker.job_folder import JobFolder
 

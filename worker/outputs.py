@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from app.core.errors import Problem
 from app.core.measurements import OutputFormat
-from app.core.tasks import Compress, Role, WrittenFile
+from app.core.tasks import Candidate, Compress, Role, WrittenFile
+from worker.applying import applied
 from worker.counting import count
 from worker.exporting import SUFFIXES, export
 from worker.inputs import as_inputs, random_inputs
@@ -51,7 +53,7 @@ class Outputs:
         """In the first wanted format. What the last step leaves is the artifact."""
         first = self.task.outputs[0]
         name = f"step-{position}{SUFFIXES[first]}"
-        if position < len(self.task.steps) - 1:
+        if position < len(self.task.steps) - 1 or self.task.candidates:
             self._write(network, first, "step", name, position)
             return
         artifact = self._write(network, first, "artifact", f"model{SUFFIXES[first]}")
@@ -72,6 +74,23 @@ class Outputs:
                 self._write(network, output, "artifact", f"model{SUFFIXES[output]}")
             if network.quantized_in(output):
                 self._add_unquantized(unquantized, output)
+
+    def add_candidates(self, network: Network) -> None:
+        """Every one that can be made: what a format or a runtime lacks is no reason to fail the others."""
+        for candidate in self.task.candidates:
+            name = f"model.{candidate.precision}{SUFFIXES[candidate.output]}"
+            try:
+                changed = self._quantized(network, candidate)
+                written = self._write(changed, candidate.output, "artifact", name)
+            except Problem as problem:
+                self.run.warn(f"{name} was left out. {problem.detail}")
+            else:
+                self.files[-1] = written.model_copy(update={"precision": candidate.precision})
+
+    def _quantized(self, network: Network, candidate: Candidate) -> Network:
+        for step in candidate.steps:
+            network = applied(step, network, self.run, self.run.seed + len(network.steps))
+        return network
 
     def _add_unquantized(self, network: Network, output: OutputFormat) -> None:
         name = f"model.float32{SUFFIXES[output]}"

@@ -29,8 +29,9 @@ from app.core.tasks import (
     Time,
     Timings,
 )
+from app.core.wanted_files import WantedFiles, wanted_files
 from worker.children_of_job import ChildrenOfJob
-from worker.failures import OWN_CODE, own_code_refused
+from worker.failures import OWN_CODE, Reported, own_code_refused
 from worker.finishing import Measured, finish
 from worker.hold import Hold
 from worker.job_folder import JobFolder, prepared
@@ -75,14 +76,15 @@ class JobRunner:
 
     def _compress(self, hold: Hold, folder: JobFolder) -> None:
         options = options_of(hold)
-        steps = resolved_steps(options, folder)
+        wanted = checked(options, folder)
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
-        compression = compress(children, folder, options, steps, self._checkpoints(hold, folder, options, steps))
+        checkpoints = self._checkpoints(hold, folder, options, wanted.steps)
+        compression = compress(children, folder, options, wanted, checkpoints)
         model = folder.model_file().model_copy(update={"inputs": compression.inputs})
-        measurements = measure(children, model, folder, options, compression)
+        compression, measurements = measure(children, model, folder, options, compression)
         timings = run_timed(children, model, options, compression)
         hold.report(TIMED, None, "Writing the report")
-        made = finish(hold.claim, folder, options, steps, Measured(compression, measurements, timings))
+        made = finish(hold.claim, folder, options, wanted.steps, Measured(compression, measurements, timings))
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
 
     def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Checkpoints:
@@ -104,28 +106,29 @@ def options_of(hold: Hold) -> JobOptions:
     return JobOptions.model_validate(request)
 
 
-def resolved_steps(options: JobOptions, folder: JobFolder) -> tuple[Step, ...]:
+def checked(options: JobOptions, folder: JobFolder) -> WantedFiles:
     """Checked again: the job may have been accepted before its model was inspected."""
     folder.model_file()
     assert folder.model is not None
     check(options, folder.model, folder.dataset, folder.others)
     facts = ModelInspection.model_validate(folder.model.inspection).facts
-    return options.recipe.resolved(facts, options.outputs, has_data=folder.dataset is not None)
+    return wanted_files(options, facts, has_data=folder.dataset is not None)
 
 
 def compress(
-    children: ChildrenOfJob, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...], checkpoints: Checkpoints
+    children: ChildrenOfJob, folder: JobFolder, options: JobOptions, wanted: WantedFiles, checkpoints: Checkpoints
 ) -> Compression:
     """From where the last attempt's checkpoint ends, if it left one."""
     checkpoint = checkpoints.lend(folder.path)
     if checkpoint is not None:
-        children.hold.resume(checkpoint.steps_done, len(steps))
+        children.hold.resume(checkpoint.steps_done, len(wanted.steps))
     task = Compress(
         model=folder.model_file(),
         models=folder.other_model_files(),
         dataset=folder.dataset_file(),
-        steps=steps,
-        outputs=options.outputs,
+        steps=wanted.steps,
+        outputs=wanted.outputs,
+        candidates=wanted.candidates,
         seed=options.seed,
         checkpoint=checkpoint,
     )
@@ -136,20 +139,30 @@ def compress(
 
 def measure(
     children: ChildrenOfJob, model: ModelFile, folder: JobFolder, options: JobOptions, compression: Compression
-) -> dict[str, FileMeasurement]:
+) -> tuple[Compression, dict[str, FileMeasurement]]:
     """Each file in a fresh process; the upload first, since the others are compared with its answers.
 
-    A file that has several names, as a step's and as an artifact, is measured once.
+    A file that has several names, as a step's and as an artifact, is measured once. One that was only tried, and that
+    can't be loaded or doesn't answer as it should, is left out with a warning.
     """
     files = {file.path: file for file in sorted(compression.files, key=lambda file: file.role == "upload")}
     share = (MEASURED - COMPRESSED) / len(files)
     found: dict[str, FileMeasurement] = {}
+    warnings = list(compression.warnings)
     for number, file in enumerate(reversed(files.values())):
         task = Measure(model=model, dataset=folder.dataset_file(), file=file, seed=options.seed)
-        answer = children.run(task, COMPRESSED + number * share, share)
+        try:
+            answer = children.run(task, COMPRESSED + number * share, share)
+        except Reported as problem:
+            if file.precision is None:
+                raise
+            warnings.append(f"{file.name} was left out. {problem.detail}")
+            continue
         assert isinstance(answer, FileMeasurement)
         found[file.path] = answer
-    return {file.name: found[file.path].model_copy(update={"name": file.name}) for file in compression.files}
+    kept = tuple(file for file in compression.files if file.path in found)
+    compression = compression.model_copy(update={"files": kept, "warnings": tuple(warnings)})
+    return compression, {file.name: found[file.path].model_copy(update={"name": file.name}) for file in kept}
 
 
 def run_timed(children: ChildrenOfJob, model: ModelFile, options: JobOptions, compression: Compression) -> Timings:

@@ -53,7 +53,10 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
         run.enter(_share_of(position, len(task.steps)), position)
         steps.take(position)
     run.enter(ARTIFACTS)
-    outputs.add_artifacts(steps.network, steps.unquantized)
+    if task.candidates:
+        outputs.add_candidates(steps.network)
+    else:
+        outputs.add_artifacts(steps.network, steps.unquantized)
     return Compression(
         inputs=run.upload.arguments or run.upload.inputs,
         own_forward=run.upload.keeps_its_forward,

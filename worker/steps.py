@@ -1,20 +1,17 @@
 """The steps of a recipe, one after another: from the upload on, or from where a lost worker's checkpoint ends."""
 
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 from app.core.errors import Problem
 from app.core.recipes import Step
 from app.core.tasks import Checkpoint, CheckpointWritten, Compress, StepTiming
-from worker.archives.settling import settled
+from worker.applying import applied
 from worker.checkpoints import is_worth_keeping, read_checkpoint, write_checkpoint
 from worker.learning_curve import thinned
 from worker.outputs import Outputs
 from worker.run import Run
-from worker.seeding import seed_everything
-from worker.techniques import apply
 
 
 class StepByStep:
@@ -38,11 +35,9 @@ class StepByStep:
         """The step's file is written with it: a runtime's own quantizer works on that file."""
         step, started = self._steps[position], perf_counter()
         self._run.progress(0.0, f"Applying {step.technique}")
-        # A step that is taken up again must draw the same numbers as in a job that was never lost.
-        seed_everything(self._run.seed + position)
         try:
-            changed = settled(apply(step, self.network, self._run), self.network, self._run)
-            self.network = replace(changed, steps=(*self.network.steps, step))
+            # A step that is taken up again must draw the same numbers as in a job that was never lost.
+            self.network = applied(step, self.network, self._run, self._run.seed + position)
             self._outputs.add_step(self.network, position)
         except Problem as problem:
             problem.step = position

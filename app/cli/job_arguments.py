@@ -23,7 +23,8 @@ RecipeFile = Annotated[
     typer.Option("--recipe", exists=True, dir_okay=False, help='JSON such as {"steps": [...]}, or a recipe.json.'),
 ]
 Formats = Annotated[
-    list[str] | None, typer.Option("--format", "-f", help="onnx, torchscript or state_dict; may be repeated.")
+    list[str] | None,
+    typer.Option("--format", "-f", help="onnx, torchscript, state_dict or exported_program, may be repeated; or auto."),
 ]
 Seed = Annotated[int, typer.Option(min=0)]
 

@@ -10,6 +10,8 @@ from app.core.schemas import Schema
 from app.core.tasks import MeasureOptions
 
 Goal = Literal["latency", "size"]
+Auto = Literal["auto"]
+AUTO: Auto = "auto"
 
 
 class JobLimits(Schema):
@@ -22,7 +24,13 @@ class JobOptions(Schema):
 
     name: str | None = Field(None, max_length=200)
     recipe: Recipe
-    outputs: Annotated[tuple[OutputFormat, ...], Field(min_length=1)] = ("onnx",)
+    outputs: Annotated[
+        tuple[OutputFormat | Auto, ...],
+        Field(
+            min_length=1,
+            description="Formats; or `auto` alone: every runtime and precision that fits is built and measured.",
+        ),
+    ] = ("onnx",)
     seed: int = Field(0, ge=0, lt=1 << 32)
     minimize: Goal = "latency"
     measure: MeasureOptions = MeasureOptions()
@@ -32,7 +40,14 @@ class JobOptions(Schema):
     def _names_each_output_once(self) -> "JobOptions":
         if len(set(self.outputs)) != len(self.outputs):
             raise ValueError("`outputs` names a format twice")
+        if AUTO in self.outputs and len(self.outputs) > 1:
+            raise ValueError("`auto` stands alone in `outputs`: it tries every format that fits")
         return self
+
+    @property
+    def formats(self) -> tuple[OutputFormat, ...]:
+        """Those that are named; none with `auto`, for which the model decides (see `wanted_files`)."""
+        return tuple(name for name in self.outputs if name != AUTO)
 
 
 class JobRequest(JobOptions):

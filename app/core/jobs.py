@@ -11,7 +11,7 @@ from app.core.database import Database
 from app.core.errors import Conflict, ProblemBody
 from app.core.events import add_event
 from app.core.ids import new_id
-from app.core.job_options import Goal, JobLimits
+from app.core.job_options import Auto, Goal, JobLimits
 from app.core.keys import Caller
 from app.core.logs import Logs
 from app.core.measurements import OutputFormat, Result
@@ -56,7 +56,7 @@ class Job(Schema):
     model: str | None
     dataset: str | None
     recipe: Recipe | None
-    outputs: tuple[OutputFormat, ...] | None
+    outputs: tuple[OutputFormat | Auto, ...] | None
     seed: int | None
     minimize: Goal | None
     measure: MeasureOptions | None

@@ -52,6 +52,15 @@ def slower_quantized(name: str, latency: Latency, float_name: str, float_latency
     )
 
 
+def loses_quality(name: str, measurement: Measurement) -> str:
+    assert measurement.quality is not None
+    quality = measurement.quality
+    return (
+        f"{name} was passed over for the best file: its {quality.metric.replace('_', ' ')} is "
+        f"{figures.quality(quality.metric, quality.value)}, too far below the best of those that were tried."
+    )
+
+
 def _about_quality(quality: Quality, comparison: Comparison) -> Iterator[str]:
     if quality.synthetic:
         yield (

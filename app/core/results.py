@@ -1,46 +1,14 @@
 """Measurements of single files -> a job's result: which file is best, and what was gained against the upload."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from app.core.choosing import Choice, FileFacts, MeasuredFile, choose
 from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
 from app.core.measurements import ArtifactResult, Comparison, Latency, Measurement, Result, Speedup, StepResult
-from app.core.result_warnings import NOTABLE_SPEEDUP, slower_quantized, warnings_about, warnings_about_training
-from app.core.schemas import Schema
+from app.core.result_warnings import loses_quality, slower_quantized, warnings_about, warnings_about_training
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
-
-
-class FileFacts(Schema):
-    """A file as it lies in the job's folder."""
-
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class MeasuredFile:
-    """A written file with all that was found out about it; its size counts the companions that it needs."""
-
-    file: WrittenFile
-    facts: FileFacts
-    found: FileMeasurement
-    measurement: Measurement
-
-    @property
-    def latency(self) -> Latency:
-        """At the first batch size asked for, by which files are compared."""
-        return self.measurement.latency_ms[0]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """`faster_siblings` are float32 files worth delivering beside a quantized best one."""
-
-    best: MeasuredFile
-    faster_siblings: tuple[MeasuredFile, ...]
-    delivered: tuple[MeasuredFile, ...]
 
 
 def assemble(
@@ -60,7 +28,7 @@ def assemble(
     """
     files = [_measured(file, measurements[file.name], timings, written, upload) for file in compression.files]
     baseline = next(each for each in files if each.file.role == "upload")
-    choice = _choose([each for each in files if each.file.role == "artifact"], minimize, seed)
+    choice = choose([each for each in files if each.file.role == "artifact"], minimize, seed)
     best = choice.best
     steps = _steps(compression, files, best)
     comparison = _compared(baseline, _uncompressed(files, baseline, best, compression), best, seed)
@@ -100,36 +68,11 @@ def _measured(
     return MeasuredFile(file, facts[0], found, measurement)
 
 
-def _is_float_sibling(each: MeasuredFile, artifacts: Sequence[MeasuredFile]) -> bool:
-    """Written beside a quantized file of the same format, without its last steps."""
-    return not each.file.quantized and any(
-        other.file.quantized and other.file.format == each.file.format for other in artifacts
-    )
-
-
-def _choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int) -> Choice:
-    siblings = [each for each in artifacts if _is_float_sibling(each, artifacts)]
-    best = _best([each for each in artifacts if each not in siblings], minimize)
-    faster = tuple(each for each in siblings if _is_faster(each, best, seed))
-    return Choice(best, faster, tuple(each for each in artifacts if each not in siblings or each in faster))
-
-
-def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:
-    if minimize == "size":
-        return min(candidates, key=lambda each: each.measurement.size_bytes)
-    return min(candidates, key=lambda each: each.latency.median)
-
-
-def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
-    """By more than noise, and by enough to matter: the whole interval of the ratio is above 1.05."""
-    return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > NOTABLE_SPEEDUP
-
-
 def _uncompressed(
     files: Sequence[MeasuredFile], upload: MeasuredFile, best: MeasuredFile, compression: Compression
 ) -> MeasuredFile:
     """The network before any step, in the best file's runtime; in torch that is the upload itself."""
-    if not compression.steps:
+    if not compression.steps and best.file.precision is None:
         return best
     return next(
         (each for each in files if each.file.role == "uncompressed" and each.file.format == best.file.format), upload
@@ -202,4 +145,5 @@ def _warnings(
     slower = (
         slower_quantized(best.file.name, best.latency, each.file.name, each.latency) for each in choice.faster_siblings
     )
-    return (*dict.fromkeys(told), *slower)
+    passed_over = (loses_quality(each.file.name, each.measurement) for each in choice.passed_over)
+    return (*dict.fromkeys(told), *slower, *passed_over)

@@ -20,6 +20,7 @@ from app.core.recipes.recipe import check_data, check_editable, check_facts, che
 from app.core.schemas import Schema
 from app.core.storage import Storage
 from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
+from app.core.wanted_files import wanted_files
 
 
 class Idempotency(Schema):
@@ -42,15 +43,16 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
     _refuse_rejected(("model", model), ("data set", dataset), *(("model", other) for other in others))
     if options.recipe.steps is not None:
         check_order(options.recipe.steps)
-        check_outputs(options.recipe.steps, options.outputs)
+        check_outputs(options.recipe.steps, options.formats)
         check_data(options.recipe.steps, _task_of(dataset), _arrays_of(dataset))
     if model.inspection is None:
         return
     inspection = ModelInspection.model_validate(model.inspection)
     facts = inspection.facts
-    steps = options.recipe.resolved(facts, options.outputs, has_data=dataset is not None)
-    check_outputs(steps, options.outputs)
-    check_editable(facts, options.outputs)
+    wanted = wanted_files(options, facts, has_data=dataset is not None)
+    steps = wanted.steps
+    check_outputs(steps, wanted.outputs)
+    check_editable(facts, wanted.outputs)
     check_facts(steps, facts)
     named = {other.id: ModelInspection.model_validate(other.inspection) for other in others if other.inspection}
     if len(named) == len(others):

@@ -77,7 +77,8 @@ class InspectDataset(Schema):
 class Compress(Schema):
     """Load the upload, apply the steps, write every file into `outputs/`. Answers with a `Compression`.
 
-    `models` are those that steps name, by their ids. The steps go on from the `checkpoint` of a child that was lost.
+    `models` are those that steps name, by their ids. Where there are `candidates`, they are written in place of one
+    file for each of `outputs`. The steps go on from the `checkpoint` of a child that was lost.
     """
 
     kind: Literal["compress"] = "compress"
@@ -86,8 +87,17 @@ class Compress(Schema):
     dataset: DatasetFile | None
     steps: tuple[Step, ...]
     outputs: tuple[OutputFormat, ...]
+    candidates: tuple["Candidate", ...] = ()
     seed: int
     checkpoint: "Checkpoint | None" = None
+
+
+class Candidate(Schema):
+    """A file to try: what the recipe has left, with these steps too, as `model.PRECISION.FORMAT`."""
+
+    precision: str = Field(pattern=r"^[a-z0-9-]{1,40}$")
+    output: OutputFormat
+    steps: tuple[Step, ...]
 
 
 MOST_EPOCHS_KEPT = 500
@@ -109,6 +119,7 @@ class WrittenFile(Schema):
     role: Role
     step: int | None = None
     quantized: bool = False
+    precision: str | None = Field(None, description="Of a file that was tried beside others.")
     parameters: int
     nonzero_parameters: int
     macs: int | None

@@ -15,6 +15,7 @@ from app.core.uploads.torchscript_operators import is_allowed, names_in
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 TensorPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100}){0,31}$")]
+Packing = Literal["cast", "grouped", "grouped_bits", "codebook", "bitmask"]
 
 _FUNCTION = re.compile(
     r"torch\.(?:_C\._nn\.|_C\._linalg\.|_C\._fft\.|_C\._special\.|functional\.|nn\.functional\.)?([A-Za-z0-9_]{1,100})"
@@ -135,4 +136,4 @@ class WrittenNetwork(Schema):
     tied: dict[TensorPath, TensorPath] = Field(max_length=20_000)
     renamed: dict[TensorPath, TensorPath] = Field(default_factory=dict, max_length=20_000)
     graph: tuple[WrittenNode, ...] = Field(min_length=1, max_length=200_000)
-    packed: dict[TensorPath, Literal["cast", "grouped", "bitmask"]] = Field(default_factory=dict, max_length=20_000)
+    packed: dict[TensorPath, Packing] = Field(default_factory=dict, max_length=20_000)

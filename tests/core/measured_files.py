@@ -2,9 +2,10 @@
 
 import random
 
+from app.core.choosing import FileFacts
 from app.core.job_options import Goal
 from app.core.measurements import Environment, Latency, OutputFormat, Quality, Result, Verification
-from app.core.results import FileFacts, assemble
+from app.core.results import assemble
 from app.core.tasks import Compression, FileMeasurement, Role, StepTiming, Timings, WrittenFile
 
 ENVIRONMENT = Environment(cpu="A CPU", isa=("avx2",), threads=1, versions={"torch": "2.13.0"})
@@ -43,6 +44,7 @@ class MeasuredJob:
         format: OutputFormat = "onnx",
         step: int | None = None,
         quantized: bool = False,
+        precision: str | None = None,
         companions: tuple[str, ...] = (),
         nonzero_parameters: int = 1000,
         judged: Quality | None = None,
@@ -59,6 +61,7 @@ class MeasuredJob:
                 role=role,
                 step=step,
                 quantized=quantized,
+                precision=precision,
                 parameters=1000,
                 nonzero_parameters=nonzero_parameters,
                 macs=5000,

@@ -15,7 +15,7 @@ from app.client import Client
 from app.core.measurements import Result
 from app.core.recipes.base import EVERY_FORMAT
 from examples.demo import Service
-from tests.api.conftest import ARCHITECTURE, DATASET, STATE_DICT
+from tests.api.conftest import ARCHITECTURE, DATASET, STATE_DICT, TORCHSCRIPT
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -48,6 +48,22 @@ def _assert_worth_it(result: Result) -> None:
     assert comparison.speedup.median == pytest.approx(
         comparison.speedup.runtime_only * comparison.speedup.compression_only, rel=0.01
     )
+
+
+def test_auto_tries_every_runtime_and_precision(client: Client) -> None:
+    """And says which is best; a file that can't be made doesn't fail the others."""
+    model = client.wait_for_model(client.upload_model(TORCHSCRIPT).id, 60)
+    dataset = client.upload_dataset(DATASET)
+    body = {"model": model.id, "dataset": dataset.id, "recipe": {"preset": "safe"}, "outputs": ["auto"]}
+    job = client.wait(client.submit(body | {"minimize": "size"}).id, 240)
+    assert job.status == "succeeded", job.error
+    result = Result.model_validate(job.result)
+    assert {"model.float32.onnx", "model.int8-static.onnx", "model.int8-weights.torchscript.pt"} <= {
+        artifact.name for artifact in result.artifacts
+    }
+    smallest = min(result.artifacts, key=lambda artifact: artifact.size_bytes)
+    assert result.best == smallest.name
+    assert result.comparison.size_ratio > 3.4
 
 
 def test_a_state_dict_and_its_architecture_give_every_format(client: Client, tmp_path: Path) -> None:

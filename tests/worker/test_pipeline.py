@@ -7,8 +7,8 @@ import pytest
 
 from app.core.errors import Invalid
 from app.core.recipes import DynamicQuantization, MagnitudePruning, StaticQuantization
-from app.core.tasks import Compress, Progress
-from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, save_data
+from app.core.tasks import Candidate, Compress, Progress
+from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, save_data, silent
 from tests.worker.networks import NETWORKS
 from worker.pipeline import perform
 
@@ -43,6 +43,30 @@ def test_every_step_has_its_file_and_the_last_ones_is_the_artifact(folder: Path)
 def test_without_steps_the_network_is_written_as_it_is(folder: Path) -> None:
     compression = compress(folder, ())
     assert [file.role for file in compression.files] == ["upload", "uncompressed", "artifact"]
+
+
+FLOAT, INT8 = Candidate(precision="float32", output="onnx", steps=()), StaticQuantization(examples=10)
+TRIED = (
+    FLOAT,
+    Candidate(precision="int8-static", output="onnx", steps=(INT8,)),
+    Candidate(precision="impossible", output="onnx", steps=(StaticQuantization(exclude=("*",)),)),
+)
+
+
+def test_candidates_are_written_beside_each_other(folder: Path) -> None:
+    task = Compress(
+        model=inspected(folder)[0], dataset=DATA, steps=(PRUNING,), outputs=("onnx",), candidates=TRIED, seed=0
+    )
+    compression = perform(task, folder, silent)
+    assert listed(compression) == [
+        ("model.pt", "upload", None, False),
+        ("uncompressed.onnx", "uncompressed", None, False),
+        ("step-0.onnx", "step", 0, False),
+        ("model.float32.onnx", "artifact", None, False),
+        ("model.int8-static.onnx", "artifact", None, True),
+    ]
+    assert [file.precision for file in compression.files][-2:] == ["float32", "int8-static"]
+    assert any(warning.startswith("model.impossible.onnx was left out.") for warning in compression.warnings)
 
 
 def test_a_state_dict_is_compared_with_the_traced_network(folder: Path) -> None:

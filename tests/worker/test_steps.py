@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-import worker.steps
+import worker.applying
 from app.core.errors import Problem
 from app.core.recipes import FineTuning, MagnitudePruning, StaticQuantization, Step
 from app.core.tasks import Checkpoint, CheckpointWritten, Compress, Compression, EpochEnded, Message
@@ -97,7 +97,7 @@ def with_noise(step: Step, network: Network, run: Run) -> Network:
 
 
 def test_a_step_draws_the_numbers_that_it_would_have_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker.steps, "apply", with_noise)
+    monkeypatch.setattr(worker.applying, "apply", with_noise)
     whole, messages = run(job_folder(tmp_path / "whole", NETWORKS["mlp"]), RECIPE[:2])
     folder = same_inputs(tmp_path / "whole", tmp_path / "again")
     again, _ = run(folder, RECIPE[:2], lent(checkpoints_in(messages)[0], tmp_path / "whole", folder))

@@ -14,6 +14,7 @@ from app.core.recipes.layer_pruning import LayerPruning
 from app.core.recipes.low_rank_factorization import LowRankFactorization
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
+from app.core.recipes.quantization_aware_training import QuantizationAwareTraining
 from app.core.recipes.sparsity_training import SparsityTraining
 from app.core.recipes.storage import FloatCasting, WeightQuantization
 from app.core.recipes.structured_pruning import StructuredPruning
@@ -28,6 +29,7 @@ Step = Annotated[
     | Distillation
     | StaticQuantization
     | DynamicQuantization
+    | QuantizationAwareTraining
     | WeightQuantization
     | FloatCasting,
     Field(discriminator="technique"),
@@ -47,6 +49,7 @@ __all__ = [
     "LayerPruning",
     "LowRankFactorization",
     "MagnitudePruning",
+    "QuantizationAwareTraining",
     "SparsityTraining",
     "Stage",
     "StaticQuantization",

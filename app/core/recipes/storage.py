@@ -1,9 +1,11 @@
 """Techniques that store weights in fewer bits, and compute with float32 as before."""
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import StepBase
 
@@ -24,22 +26,58 @@ class FloatCasting(StepBase):
     )
 
 
-class WeightQuantization(StepBase):
-    """Weights are stored as integers, with a scale for each group of neighbours; computed with in float32.
+Method = Literal["affine", "symmetric", "estimation", "mean_rounding", "kmeans", "ternary", "binary", "gptq", "hqq"]
+_ONLY_IN: Mapping[Method, int] = {"ternary": 2, "binary": 1}
+_TWO_OR_MORE: tuple[Method, ...] = ("symmetric", "gptq")
+# Scales weigh more beside fewer bits: with these a file has less than a tenth of them.
+_GROUPS = {2: 256, 1: 512}
 
-    Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, 2018.
+
+class WeightQuantization(StepBase):
+    """Weights are stored in fewer bits, with scales for groups of neighbours or levels for each layer; computed with
+    in float32. docs/techniques/weight_quantization.md has the source of each method.
     """
 
     stage = "quantize"
     needs_editable_graph = False
     formats: ClassVar[tuple[OutputFormat, ...]] = HOLDING_PACKED_WEIGHTS
-    summary: ClassVar[str] = "Stores weights as 8-bit integers, a quarter of the size; activations stay float32."
+    summary: ClassVar[str] = "Stores weights in 8 bits to 1, a quarter of the size or less; activations stay float32."
 
     technique: Literal["weight_quantization"] = "weight_quantization"
-    bits: Literal[8] = 8
-    method: Literal["affine", "symmetric"] = Field(
-        "affine", description="From the smallest to the largest weight of a group, or alike on both sides of zero."
-    )
+    bits: Literal[8, 4, 3, 2, 1] = Field(8, description="Of each weight; 2 and 1 where ternary and binary name none.")
+    method: Method = Field("affine", description="How a weight finds its level, and where the levels lie.")
     group_size: int | None = Field(
-        128, ge=8, le=65536, description="Neighbouring weights that share a scale; null: one for each output channel."
+        128,
+        ge=8,
+        le=65536,
+        description="Neighbouring weights that share a scale; null or -1: one for each output channel. Without it 128, "
+        "256 in 2 bits and 512 in 1. kmeans and mean_rounding have levels for a layer as a whole.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_open(cls, given: Any) -> Any:
+        """Bits that the method has anyway, and groups whose scales don't outweigh few bits."""
+        if not isinstance(given, Mapping):
+            return given
+        method = given.get("method")
+        bits = given.get("bits", _ONLY_IN.get(method, 8) if isinstance(method, str) else 8)  # type: ignore[call-overload]
+        group_size = given.get("group_size", _GROUPS.get(bits, 128) if isinstance(bits, int) else 128)
+        return {**given, "bits": bits, "group_size": None if group_size == -1 else group_size}
+
+    @model_validator(mode="after")
+    def _has_so_many_bits(self) -> "WeightQuantization":
+        only = _ONLY_IN.get(self.method, self.bits)
+        if self.bits != only:
+            raise ValueError(f"{self.method} weights have {only} bits, not {self.bits}: set `bits` to {only}")
+        if self.bits == 1 and self.method in _TWO_OR_MORE:
+            raise ValueError(f"{self.method} needs 2 bits or more; in 1 bit there are binary, kmeans, affine and hqq")
+        return self
+
+    def must_have_data(self) -> bool:
+        return self.method == "gptq"
+
+    def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.method == "gptq" and facts.editable != "whole":
+            return "gptq has to see what each layer takes, and this model keeps its own forward; hqq needs no data"
+        return None

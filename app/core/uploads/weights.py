@@ -30,7 +30,7 @@ def _state_dict(checkpoint: object) -> dict[str, Tensor | UnsupportedTensor]:
         )
     for key in NESTED_UNDER:
         inner = checkpoint.get(key)
-        if isinstance(inner, dict) and inner is not checkpoint and (found := _tensors(inner)):
+        if isinstance(inner, dict) and (found := _tensors(inner)):
             return found
     if found := _tensors(checkpoint):
         return found

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 from app.core.uploads import limits
@@ -65,7 +66,7 @@ class ZipArchive:
 
 def _inflated(member: Member, packed: Iterator[bytes]) -> Iterator[bytes]:
     inflate, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    try:
+    with suppress(zlib.error):  # after which the content hasn't ended
         for chunk in packed:
             for content in _pieces(inflate, chunk):
                 size += len(content)
@@ -74,10 +75,8 @@ def _inflated(member: Member, packed: Iterator[bytes]) -> Iterator[bytes]:
                 yield content
             if inflate.unused_data:
                 break
-    except zlib.error:
-        raise malformed(f"The compressed content of {quoted(member.name)} is damaged.") from None
     if not inflate.eof or inflate.unused_data:
-        raise malformed(f"The compressed content of {quoted(member.name)} does not end where it should.")
+        raise malformed(f"The compressed content of {quoted(member.name)} is damaged, or doesn't end where it should.")
 
 
 def _pieces(inflate: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
@@ -86,5 +85,5 @@ def _pieces(inflate: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
         content = inflate.decompress(chunk, limits.CHUNK_BYTES)
         yield content
         chunk = inflate.unconsumed_tail
-        if inflate.eof or (not chunk and len(content) < limits.CHUNK_BYTES):
+        if len(content) < limits.CHUNK_BYTES:
             return

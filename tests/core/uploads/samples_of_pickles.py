@@ -116,6 +116,7 @@ MACHINE = (
     zipped("one-tensor", tensor(), "not_a_state_dict"),
     zipped("no-tensors", {"epoch": 3}, "not_a_state_dict", {}),
     zipped("empty", {}, "not_a_state_dict", {}),
+    zipped("names-are-numbers", {3: tensor()}, "not_a_state_dict"),
 )
 STORAGES = (
     zipped("storage-not-a-tuple", {"w": tensor(Raw(encoded("x") + b"Q"))}, BAD_PICKLE),
@@ -132,6 +133,7 @@ STORAGES = (
     ),
     zipped("record-missing", {"w": tensor(stored(key="1"))}, BAD_TENSOR),
     zipped("record-left-over", {"w": tensor()}, BAD_TENSOR, {"0": TWO, "1": TWO}),
+    zipped("record-empty", {"w": tensor()}, BAD_TENSOR, {"0": b""}),
     zipped("record-short", {"w": tensor()}, BAD_TENSOR, {"0": TWO[:-1]}),
     zipped("record-long", {"w": tensor()}, BAD_TENSOR, {"0": TWO + b"x"}),
     zipped("bool-of-two", {"w": tensor(stored(kind="BoolStorage"))}, BAD_TENSOR, {"0": b"\0\2"}),
@@ -181,6 +183,9 @@ TENSORS = (
         BAD_TENSOR,
         {"0": PACKED_ONE * 4096},
     ),
+    zipped("stride-huge", {"w": tensor(shape=(1, 2), strides=(1 << 70, 1))}, BAD_TENSOR),
+    zipped("expanded-to-one", {"w": tensor(shape=(1, 2), strides=(0, 1))}, None),
+    zipped("expanded-from-nothing", {"w": tensor(shape=(0, 4), strides=(1, 0))}, None),
     zipped("rows-of-a-column", {"w": tensor(shape=(2, 1), strides=(1, 1))}, None),
     zipped(
         "stepped-over-odd-bytes",

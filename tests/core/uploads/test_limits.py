@@ -1,12 +1,15 @@
 """Limits that no tiny file reaches, made small."""
 
+import io
 from pathlib import Path
 
 import pytest
 
 from app.core.errors import Invalid
 from app.core.uploads import limits, read_model
+from app.core.uploads.zip_archive import ZipArchive
 from tests.core.uploads.pickle_builder import legacy, stored, tensor, torch_zip
+from tests.core.uploads.zip_builder import Member, zip_file
 
 
 def test_a_pickle_has_a_longest_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +24,13 @@ def test_records_are_not_counted_as_code(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "weights.pt").write_bytes(torch_zip(weights, {"0": bytes(4 * 4096)}))
     monkeypatch.setattr(limits, "BESIDE_RECORDS_BYTES", 4096)
     assert read_model(tmp_path / "weights.pt", "weights.pt").format == "state_dict"
+
+
+def test_a_member_is_unpacked_no_further_than_it_says() -> None:
+    said = {"size": 50}
+    bomb = zip_file(Member("m/x", bytes(8 << 20), method=8, local=said, entry=said))
+    taken = 0
+    with pytest.raises(Invalid, match="unpacks to more than its 50 bytes"):
+        for chunk in ZipArchive(io.BytesIO(bomb)).content("m/x"):
+            taken += len(chunk)
+    assert taken <= 50

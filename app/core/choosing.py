@@ -1,0 +1,95 @@
+"""Which of the files that a job has written is the best, and which are delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.intervals import ratio_of_medians_ci95
+from app.core.job_options import Goal
+from app.core.measurements import Latency, Measurement, Quality
+from app.core.result_warnings import NOTABLE_SPEEDUP
+from app.core.schemas import Schema
+from app.core.tasks import FileMeasurement, WrittenFile
+
+# Of accuracy or agreement, and as a fraction of a mean squared error.
+TOLERATED, TOLERATED_ERROR = 0.01, 0.05
+
+
+class FileFacts(Schema):
+    """A file as it lies in the job's folder."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """A written file with all that was found out about it; its size counts the companions that it needs."""
+
+    file: WrittenFile
+    facts: FileFacts
+    found: FileMeasurement
+    measurement: Measurement
+
+    @property
+    def latency(self) -> Latency:
+        """At the first batch size asked for, by which files are compared."""
+        return self.measurement.latency_ms[0]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`faster_siblings` are float32 files worth delivering beside a quantized best one; those `passed_over` lose too
+    much quality to be the best."""
+
+    best: MeasuredFile
+    faster_siblings: tuple[MeasuredFile, ...]
+    delivered: tuple[MeasuredFile, ...]
+    passed_over: tuple[MeasuredFile, ...] = ()
+
+
+def _is_float_sibling(each: MeasuredFile, artifacts: Sequence[MeasuredFile]) -> bool:
+    """Written beside a quantized file of the same format, without its last steps."""
+    return not each.file.quantized and any(
+        other.file.quantized and other.file.format == each.file.format for other in artifacts
+    )
+
+
+def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int) -> Choice:
+    """Of files that were tried beside each other all are delivered, and the best of those that keep the quality is
+    named."""
+    if any(each.file.precision is not None for each in artifacts):
+        kept = _keeping_quality(artifacts)
+        return Choice(_best(kept, minimize), (), tuple(artifacts), tuple(e for e in artifacts if e not in kept))
+    siblings = [each for each in artifacts if _is_float_sibling(each, artifacts)]
+    best = _best([each for each in artifacts if each not in siblings], minimize)
+    faster = tuple(each for each in siblings if _is_faster(each, best, seed))
+    return Choice(best, faster, tuple(each for each in artifacts if each not in siblings or each in faster))
+
+
+def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:
+    if minimize == "size":
+        return min(candidates, key=lambda each: each.measurement.size_bytes)
+    return min(candidates, key=lambda each: each.latency.median)
+
+
+def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
+    """By more than noise, and by enough to matter: the whole interval of the ratio is above 1.05."""
+    return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > NOTABLE_SPEEDUP
+
+
+def _keeping_quality(artifacts: Sequence[MeasuredFile]) -> list[MeasuredFile]:
+    """Those that lose no more than `TOLERATED` against the best of them."""
+    judged = [each.measurement.quality for each in artifacts if each.measurement.quality is not None]
+    if not judged:
+        return list(artifacts)
+    errors = {each.file.name: _error(each.measurement.quality) for each in artifacts}
+    least = min(_error(quality) for quality in judged)
+    tolerated = least * (1 + TOLERATED_ERROR) if judged[0].metric == "mean_squared_error" else least + TOLERATED
+    return [each for each in artifacts if errors[each.file.name] <= tolerated + 1e-9]
+
+
+def _error(quality: Quality | None) -> float:
+    """What is the smaller the better, in the metric's own unit."""
+    if quality is None:
+        return 0.0
+    return quality.value if quality.metric == "mean_squared_error" else 1 - quality.value

@@ -1,0 +1,80 @@
+"""What a job is to write: the formats it asks for or, with `"outputs": ["auto"]`, every runtime and precision that
+fits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.core.errors import Invalid
+from app.core.facts import ModelFacts
+from app.core.job_options import AUTO, JobOptions
+from app.core.measurements import OutputFormat
+from app.core.recipes import (
+    TECHNIQUES,
+    DynamicQuantization,
+    FloatCasting,
+    StaticQuantization,
+    Step,
+    WeightQuantization,
+)
+from app.core.tasks import Candidate
+
+RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript")
+PRECISIONS: dict[str, tuple[Step, ...]] = {
+    "float32": (),
+    "float16": (FloatCasting(),),
+    "int8-static": (StaticQuantization(calibration="percentile", bias_correction=True),),
+    "int8-dynamic": (DynamicQuantization(),),
+    "int8-weights": (WeightQuantization(),),
+}
+
+
+@dataclass(frozen=True)
+class WantedFiles:
+    """`steps` are those of the recipe; what `candidates` do comes after them, for each by itself."""
+
+    steps: tuple[Step, ...]
+    outputs: tuple[OutputFormat, ...]
+    candidates: tuple[Candidate, ...] = ()
+
+
+def wanted_files(options: JobOptions, facts: ModelFacts, *, has_data: bool) -> WantedFiles:
+    """A preset leaves the precision to `auto`; a recipe that quantizes has chosen it, and gets every format that can
+    hold it. Raises Invalid where no format can."""
+    if options.outputs != (AUTO,):
+        outputs = options.formats
+        return WantedFiles(options.recipe.resolved(facts, outputs, has_data=has_data), outputs)
+    steps = options.recipe.steps or ()
+    held = _held(steps, facts.outputs)
+    if facts.outputs and not held:
+        raise _no_format()
+    if any(step.stage == "quantize" for step in steps):
+        return WantedFiles(steps, held)
+    runtimes = tuple(name for name in RUNTIMES if name in held) or held
+    return WantedFiles(steps, runtimes, tuple(_candidates(runtimes, facts, has_data=has_data)))
+
+
+def _held(steps: Sequence[Step], outputs: Sequence[OutputFormat]) -> tuple[OutputFormat, ...]:
+    return tuple(name for name in outputs if all(name in step.formats for step in steps))
+
+
+def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data: bool) -> list[Candidate]:
+    return [
+        Candidate(precision=precision, output=output, steps=steps)
+        for output in outputs
+        for precision, steps in PRECISIONS.items()
+        if all(_fits(step, output, facts, has_data=has_data) for step in steps)
+    ]
+
+
+def _fits(step: Step, output: OutputFormat, facts: ModelFacts, *, has_data: bool) -> bool:
+    available = TECHNIQUES[step.technique].unavailable_because(facts) is None
+    return available and output in step.formats and (has_data or not step.must_have_data())
+
+
+def _no_format() -> Invalid:
+    return Invalid(
+        "No format that this model can be written in holds all steps of the recipe. Leave a quantize step out, or ask "
+        "for one of the formats that `GET /v1/techniques` lists for each.",
+        code="output_unavailable",
+        title="The recipe can't be written in any format",
+    )

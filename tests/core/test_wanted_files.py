@@ -1,0 +1,103 @@
+"""What `"outputs": ["auto"]` tries, and which file it calls the best."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.core.errors import Invalid
+from app.core.facts import ModelFacts
+from app.core.job_options import JobOptions
+from app.core.wanted_files import wanted_files
+from tests.core.measured_files import MeasuredJob, quality
+from tests.core.test_submissions import facts_with
+
+PRUNE, STATIC = {"technique": "magnitude_pruning"}, {"technique": "static_quantization"}
+CONVOLUTIONS = facts_with("Conv2d", "Linear")
+
+
+def wanted(recipe: object, facts: ModelFacts = CONVOLUTIONS, *, has_data: bool = True) -> list[str]:
+    options = JobOptions.model_validate({"recipe": recipe, "outputs": ["auto"]})
+    found = wanted_files(options, facts, has_data=has_data)
+    return [f"{candidate.precision}.{candidate.output}" for candidate in found.candidates]
+
+
+def test_every_runtime_and_precision_that_fits_is_tried() -> None:
+    assert wanted({"steps": [PRUNE]}) == [
+        "float32.onnx",
+        "float16.onnx",
+        "int8-static.onnx",
+        "int8-dynamic.onnx",
+        "int8-weights.onnx",
+        "float32.torchscript",
+        "float16.torchscript",
+        "int8-weights.torchscript",
+    ]
+
+
+def test_without_data_nothing_is_calibrated() -> None:
+    assert "int8-static.onnx" not in wanted({"steps": [PRUNE]}, has_data=False)
+
+
+def test_a_precision_that_does_nothing_for_the_model_is_not_tried() -> None:
+    assert "int8-dynamic.onnx" not in wanted({"steps": [PRUNE]}, facts_with("Conv2d"))
+
+
+def test_a_preset_leaves_the_precision_to_auto() -> None:
+    assert wanted({"preset": "fast"}) == wanted({"steps": [PRUNE]})
+
+
+def test_a_recipe_that_quantizes_has_chosen() -> None:
+    options = JobOptions.model_validate({"recipe": {"steps": [PRUNE, STATIC]}, "outputs": ["auto"]})
+    found = wanted_files(options, CONVOLUTIONS, has_data=True)
+    assert (found.outputs, found.candidates) == (("onnx",), ())
+
+
+def test_a_model_that_is_written_in_one_format_only_gets_that() -> None:
+    facts = CONVOLUTIONS.model_copy(update={"outputs": ("torchscript",)})
+    assert {name.partition(".")[2] for name in wanted({"steps": [PRUNE]}, facts)} == {"torchscript"}
+
+
+def test_a_recipe_that_no_format_holds_is_refused() -> None:
+    options = JobOptions.model_validate({"recipe": {"steps": [STATIC]}, "outputs": ["auto"]})
+    with pytest.raises(Invalid) as caught:
+        wanted_files(options, CONVOLUTIONS.model_copy(update={"outputs": ("torchscript",)}), has_data=True)
+    assert caught.value.code == "output_unavailable"
+
+
+def test_auto_stands_alone() -> None:
+    with pytest.raises(ValidationError, match="stands alone"):
+        JobOptions.model_validate({"recipe": {"preset": "safe"}, "outputs": ["auto", "onnx"]})
+
+
+def tried(**accuracies: float) -> MeasuredJob:
+    """int8 is twice as fast as float32, and a quarter of its size."""
+    job = (
+        MeasuredJob()
+        .add("upload", "upload", milliseconds=2.0, size_bytes=4_000_000, format="torchscript")
+        .add("uncompressed.onnx", "uncompressed", milliseconds=1.0, size_bytes=4_000_000)
+    )
+    for number, (precision, accuracy) in enumerate(accuracies.items()):
+        job.add(
+            f"model.{precision}.onnx",
+            "artifact",
+            milliseconds=1.0 / (1 + number),
+            size_bytes=4_000_000 // (1 + 3 * number),
+            quantized=number > 0,
+            precision=precision,
+            judged=quality(accuracy),
+        )
+    return job
+
+
+@pytest.mark.parametrize("minimize", ["latency", "size"])
+def test_the_best_is_the_fastest_or_smallest_that_keeps_its_quality(minimize: str) -> None:
+    result = tried(float32=0.97, int8=0.965, int4=0.5).result(minimize)
+    assert result.best == "model.int8.onnx"
+    assert len(result.artifacts) == 3
+    assert any("model.int4.onnx was passed over" in warning and "50.0 %" in warning for warning in result.warnings)
+
+
+def test_what_the_runtime_alone_gives_is_told_apart() -> None:
+    speedup = tried(float32=0.97, int8=0.97).result().comparison.speedup
+    assert speedup is not None
+    assert speedup.runtime_only == pytest.approx(2.0, rel=0.1)
+    assert speedup.compression_only == pytest.approx(2.0, rel=0.1)
