@@ -70,6 +70,28 @@ def _from_groups(codes: torch.Tensor, scale: torch.Tensor, zero_point: torch.Ten
     return (values * scale.unsqueeze(1)).reshape(codes.shape)
 
 
+def _from_groups_in_bits(
+    codes: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor | None, shape: torch.Tensor
+) -> torch.Tensor:
+    return _from_groups(_from_bits(codes, shape), scale.float(), zero_point)
+
+
+def _from_levels(codes: torch.Tensor, levels: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    return levels[_from_bits(codes, shape).long()]
+
+
+def _from_bits(rows: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """A row for each bit of the codes, the lowest first; in each byte the first code's bit lowest."""
+    values = math.prod(shape.tolist())
+    if not 0 <= values <= 8 * rows.shape[1]:
+        raise ValueError("there are fewer codes than places")
+    codes = torch.zeros(8 * rows.shape[1], dtype=torch.uint8)
+    for place, row in enumerate(rows):
+        bits = row.unsqueeze(1).bitwise_right_shift(torch.arange(8, dtype=torch.uint8)) & 1
+        codes |= bits.flatten().bitwise_left_shift(torch.tensor(place, dtype=torch.uint8))
+    return codes[:values].reshape(shape.tolist())
+
+
 def _from_nonzero(values: torch.Tensor, mask: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     """Each bit of the mask, the lowest first, says whether there is a value in its place."""
     if math.prod(shape.tolist()) > 8 * len(mask):
@@ -80,10 +102,18 @@ def _from_nonzero(values: torch.Tensor, mask: torch.Tensor, shape: torch.Tensor)
     return whole
 
 
-_BESIDE = {"cast": (), "grouped": ("scale", "zero_point"), "bitmask": ("mask", "shape")}
+_BESIDE = {
+    "cast": (),
+    "grouped": ("scale", "zero_point"),
+    "grouped_bits": ("scale", "zero_point", "shape"),
+    "codebook": ("levels", "shape"),
+    "bitmask": ("mask", "shape"),
+}
 _UNPACK: dict[str, Callable[..., torch.Tensor]] = {
     "cast": _from_floats,
     "grouped": _from_groups,
+    "grouped_bits": _from_groups_in_bits,
+    "codebook": _from_levels,
     "bitmask": _from_nonzero,
 }
 
@@ -122,6 +152,11 @@ def build_network(description: Mapping[str, Any]) -> fx.GraphModule:
     return network
 
 
+def layer_class(name: str) -> Any:
+    """torch.nn's class, or the one of this file; None where there is none."""
+    return AttentionDropout if name == AttentionDropout.__name__ else getattr(nn, name, None)
+
+
 def _put_tensor(network: nn.Module, path: str, tensor: torch.Tensor) -> None:
     """Also where the graph doesn't read it: the state dict has it, and going on with training may need it."""
     owner, _, leaf = path.rpartition(".")
@@ -150,11 +185,6 @@ def _graph(nodes: list[Mapping[str, Any]]) -> fx.Graph:
         target = _function(each["target"]) if each["op"] == "call_function" else each["target"]
         made[each["name"]] = graph.create_node(each["op"], target, arguments, keywords, each["name"])
     return graph
-
-
-def layer_class(name: str) -> Any:
-    """torch.nn's class, or the one of this file; None where there is none."""
-    return AttentionDropout if name == AttentionDropout.__name__ else getattr(nn, name, None)
 
 
 def _function(path: str) -> Any:

@@ -61,7 +61,7 @@ def _sparse(weights: Mapping[str, Tensor]) -> dict[str, Packed | Bitmask]:
 
 def _packed_tensors(packed: Mapping[str, Packed | Bitmask]) -> dict[str, Tensor]:
     beside = {f"{name}.{what}": one for name, each in packed.items() for what, one in each.beside().items()}
-    return {name: each.codes for name, each in packed.items()} | beside
+    return {name: each.stored() for name, each in packed.items()} | beside
 
 
 def _packing(packed: Mapping[str, Packed | Bitmask]) -> dict[str, dict[str, str]]:

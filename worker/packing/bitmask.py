@@ -27,6 +27,9 @@ class Bitmask:
         mask = torch.from_numpy(np.packbits(places.numpy(), bitorder="little"))
         return Bitmask(tensor.flatten()[places], mask, tuple(tensor.shape))
 
+    def stored(self) -> Tensor:
+        return self.codes
+
     def beside(self) -> Mapping[str, Tensor]:
         return {"mask": self.mask, "shape": torch.tensor(self.shape, dtype=torch.int64)}
 

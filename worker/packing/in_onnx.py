@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from worker.exporting.onnx import layer_of
-from worker.packing.packed import Grouped, Packed
+from worker.packing.packed import Codebook, Grouped, Packed, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
@@ -86,9 +86,12 @@ def _reads_columns(node: onnx.NodeProto, name: str) -> bool:
 
 def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed) -> None:
     writer = _Writer(weight.name)
-    value = writer.cast(writer.store("codes", packed.codes))
+    codes = writer.store("codes", packed.stored())
+    value = writer.cast(_write_bits(writer, codes, packed) if is_in_bits(packed) else codes)
     if isinstance(packed, Grouped):
         value = _write_groups(writer, value, packed)
+    if isinstance(packed, Codebook):
+        value = _write_levels(writer, value, packed)
     if weight.transposed:
         value = writer.node("Transpose", value, perm=[1, 0])
     writer.nodes[-1].output[0] = weight.name
@@ -97,11 +100,32 @@ def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed) -> None:
         graph.node.insert(position, node)
 
 
+def _write_bits(writer: "_Writer", rows: str, packed: Packed) -> str:
+    """One code after another from a row for each of their bits."""
+    shifts = writer.store("shifts", torch.arange(8, dtype=torch.uint8))
+    bits = writer.node("Unsqueeze", rows, writer.store("last", torch.tensor([2])))
+    bits = writer.node("BitShift", bits, shifts, direction="RIGHT")
+    bits = writer.node("BitwiseAnd", bits, writer.store("one", torch.ones(1, dtype=torch.uint8)))
+    bits = writer.node("Reshape", bits, writer.store("rows", torch.tensor([len(packed.stored()), -1])))
+    place = torch.arange(len(packed.stored()), dtype=torch.uint8).unsqueeze(1)
+    bits = writer.node("BitShift", bits, writer.store("places", place), direction="LEFT")
+    codes = writer.node("ReduceSum", writer.cast(bits), writer.store("first", torch.tensor([0])), keepdims=0)
+    values = writer.store("values", torch.tensor([packed.codes.numel()]))
+    return writer.node("Slice", codes, writer.store("start", torch.tensor([0])), values)
+
+
+def _write_levels(writer: "_Writer", value: str, packed: Codebook) -> str:
+    numbers = writer.node("Cast", value, to=TensorProto.INT64)
+    value = writer.node("Gather", writer.store("levels", packed.levels), numbers)
+    return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
+
+
 def _write_groups(writer: "_Writer", value: str, packed: Grouped) -> str:
     value = writer.node("Reshape", value, writer.store("groups", torch.tensor([len(packed.scale), -1])))
     if packed.zero_point is not None:
         value = writer.node("Sub", value, writer.cast(writer.store("zero_point", packed.zero_point.unsqueeze(1))))
-    value = writer.node("Mul", value, writer.store("scale", packed.scale.unsqueeze(1)))
+    scale = writer.store("scale", packed.scale.unsqueeze(1))
+    value = writer.node("Mul", value, scale if packed.scale.dtype is torch.float32 else writer.cast(scale))
     return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
 
 

@@ -6,6 +6,7 @@ refused in uploads for that reason.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import torch
 from torch import nn
 
 from worker.archives.kept import FLAT_WEIGHTS
-from worker.packing.packed import Grouped, Packed
+from worker.packing.packed import Codebook, Grouped, Packed, is_in_bits
 
-_FLOAT = 6  # TorchScript's number of float32
+_BYTE, _LONG, _FLOAT = 0, 4, 6  # TorchScript's numbers of uint8, int64 and float32
 _NEUTRAL = {"scale": torch.ones(1), "zero_point": torch.zeros(1, dtype=torch.uint8)}
 
 
@@ -28,6 +29,8 @@ def pack_archive(path: Path, packed: Mapping[str, Packed]) -> None:
     for _, node in reads:
         if str(node.output().type()) != "Tensor":  # such as a bias that may be None
             kinds.pop(_place(node), None)
+    for place in _not_alike(modules, packed, kinds):
+        kinds.pop(place)
     for name, module in modules.items():
         _store(module, name, packed, kinds)
     for graph, node in reads:
@@ -50,6 +53,23 @@ def _kinds(modules: Mapping[str, Any], packed: Mapping[str, Packed]) -> dict[tup
     return kinds
 
 
+def _not_alike(
+    modules: Mapping[str, Any], packed: Mapping[str, Packed], kinds: Mapping[tuple[str, str], Packed]
+) -> set[tuple[str, str]]:
+    """Where code that unpacks bits would run over weights that aren't packed so: those stay in float32."""
+    forms = defaultdict(set)
+    for path, module in modules.items():
+        for kind, name in kinds:
+            if kind == str(module._c._type()):
+                one = packed.get(f"{path}.{name}".lstrip("."))
+                forms[kind, name].add(_form(one) if one is not None and is_in_bits(one) else None)
+    return {place for place, found in forms.items() if len(found) > 1}
+
+
+def _form(packed: Packed) -> tuple[Any, ...]:
+    return packed.kind, len(packed.stored()), tuple(packed.beside())
+
+
 def _store(module: Any, path: str, packed: Mapping[str, Packed], kinds: Mapping[tuple[str, str], Packed]) -> None:
     """Of one type all have the attributes that the code reads; where nothing is packed they change nothing."""
     for (kind, name), example in kinds.items():
@@ -57,10 +77,18 @@ def _store(module: Any, path: str, packed: Mapping[str, Packed], kinds: Mapping[
             continue
         mine = packed.get(f"{path}.{name}".lstrip("."))
         if mine is not None:
-            module._c.setattr(name, nn.Parameter(mine.codes, requires_grad=False))
+            module._c.setattr(name, nn.Parameter(mine.stored(), requires_grad=False))
         for beside in example.beside():
             value = mine.beside()[beside] if mine is not None else _NEUTRAL[beside]
-            module._c._register_attribute(f"{name}_{beside}", torch._C.TensorType.get(), value)
+            if beside == "shape":
+                _store_shape(module, name, value.tolist())
+            else:
+                module._c._register_attribute(f"{name}_{beside}", torch._C.TensorType.get(), value)
+
+
+def _store_shape(module: Any, name: str, shape: list[int]) -> None:
+    module._c._register_attribute(f"{name}_shape", torch._C.ListType.ofInts(), shape)
+    module._c._register_attribute(f"{name}_values", torch._C.IntType.get(), prod(shape))
 
 
 def _graphs(archive: Any) -> Iterator[Any]:
@@ -81,11 +109,32 @@ class _Unpacking:
         self._read = self._last = read
 
     def write(self, example: Packed) -> None:
-        codes = self._read.output()
-        values = self._call("aten::to", codes, _FLOAT, False, False, None)
+        stored = self._read.output()
+        codes = self._whole(stored, len(example.stored())) if is_in_bits(example) else stored
+        if isinstance(example, Codebook):
+            values = self._levels(codes)
+        else:
+            values = self._call("aten::to", codes, _FLOAT, False, False, None)
         if isinstance(example, Grouped):
             values = self._grouped(codes, values, example)
-        codes.replaceAllUsesAfterNodeWith(self._last, values)
+        stored.replaceAllUsesAfterNodeWith(self._last, values)
+
+    def _whole(self, rows: Any, bits: int) -> Any:
+        """One code after another from a row for each of their bits."""
+        shifts = self._call("aten::arange", 8, _BYTE, None, None, None)
+        each = self._call("aten::unsqueeze", rows, -1)
+        each = self._call("aten::bitwise_and", self._call("aten::bitwise_right_shift", each, shifts), 1)
+        each = self._call("aten::reshape", each, self._list(self._constant(bits), self._constant(-1)))
+        codes = self._call("aten::select", each, 0, 0)
+        for place in range(1, bits):
+            codes = self._call("aten::add", codes, self._call("aten::select", each, 0, place), 2**place)
+        codes = self._call("aten::narrow", codes, 0, 0, self._beside("values", torch._C.IntType.get()))
+        return self._call("aten::reshape", codes, self._beside("shape", torch._C.ListType.ofInts()))
+
+    def _levels(self, codes: Any) -> Any:
+        numbers = self._call("aten::to", self._call("aten::flatten", codes, 0, -1), _LONG, False, False, None)
+        values = self._call("aten::index_select", self._beside("levels"), 0, numbers)
+        return self._call("aten::reshape_as", values, codes)
 
     def _grouped(self, codes: Any, values: Any, example: Grouped) -> Any:
         scale = self._column("scale")
@@ -99,10 +148,10 @@ class _Unpacking:
     def _column(self, name: str) -> Any:
         return self._call("aten::unsqueeze", self._call("aten::to", self._beside(name), _FLOAT, False, False, None), 1)
 
-    def _beside(self, name: str) -> Any:
+    def _beside(self, name: str, kind: Any = None) -> Any:
         node = self._graph.create("prim::GetAttr", [self._read.inputsAt(0)], 1)
         node.s_("name", f"{self._read.s('name')}_{name}")
-        return self._placed(node, torch._C.TensorType.get())
+        return self._placed(node, kind or torch._C.TensorType.get())
 
     def _call(self, operator: str, *arguments: Any) -> Any:
         values = [one if isinstance(one, torch._C.Value) else self._constant(one) for one in arguments]

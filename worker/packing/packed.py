@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
+
+from worker.packing.bits import in_bits
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,9 @@ class Cast:
     def unpacked(self) -> Tensor:
         return self.codes.float()
 
+    def stored(self) -> Tensor:
+        return self.codes
+
     def beside(self) -> Mapping[str, Tensor]:
         """What stands beside the codes, by name."""
         return {}
@@ -26,23 +32,59 @@ class Cast:
 class Grouped:
     """Integers of the weight's shape; (code - zero point) * scale, both of which a group of neighbours shares.
 
-    `scale` and `zero_point` have one value for each group: of shape (groups,). Without a zero point it is 0.
+    `scale` and `zero_point` have one value for each group: of shape (groups,). A zero point may be one for all groups,
+    of shape (1,), and need not be whole. Without one it is 0. Codes of fewer than 8 bits are never negative.
     """
 
     codes: Tensor
     scale: Tensor
     zero_point: Tensor | None
-    kind: ClassVar[str] = "grouped"
+    bits: int = 8
+
+    @property
+    def kind(self) -> str:
+        return "grouped" if self.bits == 8 else "grouped_bits"
 
     def unpacked(self) -> Tensor:
         values = self.codes.float().reshape(len(self.scale), -1)
         if self.zero_point is not None:
             values = values - self.zero_point.float().unsqueeze(1)
-        return (values * self.scale.unsqueeze(1)).reshape(self.codes.shape)
+        return (values * self.scale.float().unsqueeze(1)).reshape(self.codes.shape)
+
+    def stored(self) -> Tensor:
+        return self.codes if self.bits == 8 else in_bits(self.codes, self.bits)
 
     def beside(self) -> Mapping[str, Tensor]:
         zero_point = {} if self.zero_point is None else {"zero_point": self.zero_point}
-        return {"scale": self.scale, **zero_point}
+        shape = {} if self.bits == 8 else {"shape": torch.tensor(self.codes.shape)}
+        return {"scale": self.scale, **zero_point, **shape}
 
 
-Packed = Cast | Grouped
+@dataclass(frozen=True)
+class Codebook:
+    """Numbers, of the weight's shape, of the `levels` that stand for the weights: of shape (2**bits,)."""
+
+    codes: Tensor
+    levels: Tensor
+    bits: int
+    kind: ClassVar[str] = "codebook"
+
+    def unpacked(self) -> Tensor:
+        return self.levels[self.codes.long()]
+
+    def stored(self) -> Tensor:
+        return in_bits(self.codes, self.bits)
+
+    def beside(self) -> Mapping[str, Tensor]:
+        return {"levels": self.levels, "shape": torch.tensor(self.codes.shape)}
+
+
+Packed = Cast | Grouped | Codebook
+
+
+def bytes_of(packed: Packed) -> int:
+    return sum(one.numel() * one.element_size() for one in (packed.stored(), *packed.beside().values()))
+
+
+def is_in_bits(packed: Packed) -> bool:
+    return isinstance(packed, Codebook) or packed.kind == "grouped_bits"

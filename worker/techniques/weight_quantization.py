@@ -1,56 +1,92 @@
-"""Integer storage of weights: Jacob et al., Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference, 2018; scales for groups of neighbours as in Dettmers et al., 2022."""
+"""Storage of weights in 8 bits to 1. The methods stand in `worker/packing`, each with its source."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from app.core.errors import Problem
 from app.core.recipes import WeightQuantization
+from worker.importance.gram_matrices import gram_matrices
 from worker.network import Network
+from worker.packing.error_compensation import compensated
+from worker.packing.in_file import found_again
 from worker.packing.in_onnx import Weight, pack_weights
+from worker.packing.methods import quantized
 from worker.packing.network import with_packed
-from worker.packing.packed import Grouped
-from worker.packing.rounding import rounded
+from worker.packing.packed import Codebook, Grouped, Packed, bytes_of
+from worker.packing.table import row_of
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.left_alone import layers_left_alone
 
 FEWEST_WEIGHTS = 64
+_TABLE = "Weights"
 
 
 @apply.register
 def weight_quantization(step: WeightQuantization, network: Network, run: Run) -> Network:
     """Weights of two dimensions and more; biases and norms stay in float32."""
     left_alone = layers_left_alone(step, network.module)
-    symmetric = step.method == "symmetric"
+    grams = gram_matrices(network, run) if step.method == "gptq" else {}
     run.progress(0.0, f"Rounding weights to {step.bits} bits")
 
-    def pack(_name: str, parameter: nn.Parameter) -> Grouped | None:
-        if parameter.ndim < 2 or parameter.numel() < FEWEST_WEIGHTS or parameter.dtype is not torch.float32:
-            return None
-        return rounded(parameter, parameter.shape[0], step.group_size, symmetric=symmetric, bits=step.bits)
-
-    def pack_in_onnx(source: Path, target: Path) -> None:
-        model = onnx.load(source)
-        pack_weights(model, left_alone, lambda weight: _packed(step, weight))
-        onnx.save(model, target)
+    def pack(name: str, parameter: nn.Parameter) -> Grouped | Codebook | None:
+        if name in grams:
+            packed = _if_smaller(parameter, compensated(parameter, step.group_size, step.bits, grams[name]))
+        else:
+            packed = _packed(step, parameter.detach(), parameter.shape[0] if parameter.ndim else 1)
+        if packed is not None:
+            run.detail(_TABLE, **row_of(name, parameter.detach(), packed))
+        return packed
 
     changed = with_packed(network, left_alone, pack)
     if not changed.packed.keys() - network.packed.keys():
-        raise Problem(
-            f"{step.technique} found no weight of {FEWEST_WEIGHTS} values or more to store in {step.bits} bits. Leave "
-            "the step out, or widen `only` and `exclude`.",
-            code="nothing_quantized",
-            title="Nothing was quantized",
-        )
-    return changed.changed_after_export("onnx", pack_in_onnx)
+        raise _nothing_quantized(step)
+    if grams:
+        _warn_of_unseen(run, (changed.packed.keys() - network.packed.keys()) - grams.keys())
+    return _changed_in_onnx(step, changed, left_alone)
 
 
-def _packed(step: WeightQuantization, weight: Weight) -> Grouped | None:
-    """Again from the file's own tensors: an exporter folds batch norms into weights and joins those of LSTMs."""
-    if weight.values.ndim < 2:
+def _changed_in_onnx(step: WeightQuantization, network: Network, left_alone: Collection[str]) -> Network:
+    """An exporter folds batch norms into weights and joins those of LSTMs: the file's own tensors are rounded again
+    where they aren't what was rounded before."""
+
+    def pack(weight: Weight) -> Packed | None:
+        again = found_again(weight.values, weight.layers, network.packed)
+        return again or _packed(step, weight.values, weight.rows)
+
+    def pack_in_onnx(source: Path, target: Path) -> None:
+        model = onnx.load(source)
+        pack_weights(model, left_alone, pack)
+        onnx.save(model, target)
+
+    return network.changed_after_export("onnx", pack_in_onnx)
+
+
+def _packed(step: WeightQuantization, values: Tensor, rows: int) -> Grouped | Codebook | None:
+    if values.ndim < 2 or values.numel() < FEWEST_WEIGHTS or values.dtype is not torch.float32:
         return None
-    return rounded(weight.values, weight.rows, step.group_size, symmetric=step.method == "symmetric", bits=step.bits)
+    return _if_smaller(values, quantized(step, values, rows))
+
+
+def _if_smaller(values: Tensor, packed: Grouped | Codebook) -> Grouped | Codebook | None:
+    """A small weight's levels can take more than they save."""
+    return packed if bytes_of(packed) < values.numel() * values.element_size() else None
+
+
+def _warn_of_unseen(run: Run, names: Collection[str]) -> None:
+    if names:
+        shown = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        run.warn(f"gptq can't see what these weights multiply; they are rounded plainly (affine): {shown}.")
+
+
+def _nothing_quantized(step: WeightQuantization) -> Problem:
+    return Problem(
+        f"{step.technique} found no weight of {FEWEST_WEIGHTS} values or more that would be smaller in {step.bits} "
+        f"bits by the method {step.method}. Leave the step out, or widen `only` and `exclude`.",
+        code="nothing_quantized",
+        title="Nothing was quantized",
+    )

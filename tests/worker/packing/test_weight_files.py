@@ -1,0 +1,163 @@
+"""Files of weights in few bits, by every method: how large they are, and that they answer as the network in memory."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from app.core.architectures import NetworkArchitecture
+from app.core.errors import Invalid
+from app.core.recipes import WeightQuantization
+from app.core.tasks import ModelFile
+from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
+from tests.worker.networks import CLASSES, NETWORKS, Example
+from worker.exporting.load_network import load_network
+from worker.loading.state_dicts import load_state_dict
+
+METHODS = (("affine", 4), ("estimation", 3), ("ternary", 2), ("binary", 1), ("kmeans", 4), ("kmeans", 8))
+SUFFIXES = (".onnx", ".torchscript.pt", ".safetensors")
+
+
+class Wide(nn.Module):
+    """Rows of many lengths: a short one in a large embedding, one that 128 doesn't divide."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(4000, 32)
+        self.layers = nn.Sequential(nn.Linear(32, 300), nn.ReLU(), nn.Linear(300, 512), nn.ReLU(), nn.Linear(512, 256))
+        self.head = nn.Linear(256, CLASSES)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.layers(self.embedding(ids)).mean(dim=1)))
+
+
+WIDE = Example(Wide, (6,), vocabulary=4000)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ModelFile]:
+    folder = job_folder(tmp_path_factory.mktemp("wide") / "job", WIDE)
+    return folder, inspected(folder, with_data=False)[0]
+
+
+@pytest.mark.parametrize(("method", "bits"), METHODS)
+def test_files_have_so_many_bits_a_weight_and_answer_as_in_memory(
+    method: str, bits: int, wide: tuple[Path, ModelFile]
+) -> None:
+    folder, model = wide
+    step = WeightQuantization.model_validate({"method": method, "bits": bits})
+    compression = compress(folder, (step,), outputs=("onnx", "torchscript", "state_dict"), model=model)
+    measured(folder, model, compression.files[0])
+    weights = sum(parameter.numel() for parameter in Wide().parameters() if parameter.ndim > 1)
+    code = (folder / file_of(compression, "model.float32.torchscript.pt").path).stat().st_size - 4 * weights
+    for suffix in SUFFIXES:
+        file = file_of(compression, f"model{suffix}")
+        most = 1.1 * bits / 8 * weights + 16 * 1024 + (code if suffix == ".torchscript.pt" else 0)
+        assert (folder / file.path).stat().st_size <= most, suffix
+        assert measured(folder, model, file).verified.max_difference <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "bits"), [("every_kind", "gptq", 4), ("cnn", "kmeans", 4), ("lstm", "hqq", 4)]
+)
+def test_networks_of_every_kind(name: str, method: str, bits: int, tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS[name])
+    model, _ = inspected(folder)
+    step = WeightQuantization.model_validate({"method": method, "bits": bits})
+    compression = compress(folder, (step,), outputs=("onnx", "torchscript", "state_dict"), model=model)
+    measured(folder, model, compression.files[0])
+    for suffix in SUFFIXES:
+        found = measured(folder, model, file_of(compression, f"model{suffix}"))
+        assert found.verified.cosine > (0.98 if suffix == ".onnx" else 0.99999), suffix
+    assert any("can't see" in warning for warning in compression.warnings) == (method == "gptq")
+
+
+def test_the_loader_and_the_service_read_what_was_written(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["every_kind"])
+    steps = (
+        WeightQuantization(bits=3, only=("stem.*",)),
+        WeightQuantization(bits=4, method="kmeans", only=("lstm",)),
+        WeightQuantization(bits=2, method="ternary"),
+    )
+    compress(folder, steps, outputs=("state_dict",))
+    described, weights = folder / "outputs/network.json", folder / "outputs/model.safetensors"
+    packed = json.loads(described.read_text())["packed"]
+    assert set(packed.values()) == {"grouped_bits", "codebook"}
+    inputs = NETWORKS["every_kind"].inputs(3)
+    architecture = NetworkArchitecture.model_validate(
+        {"source": "network", "network": json.loads(described.read_text())}
+    )
+    with torch.no_grad():
+        loaded = load_network(described, weights)(inputs)
+        torch.testing.assert_close(load_state_dict(weights, architecture)(inputs), loaded)
+    assert loaded.shape == (3, CLASSES)
+
+
+def test_a_file_whose_codes_do_not_fill_the_shape_is_refused_with_words(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["cnn"])
+    compress(folder, (WeightQuantization(bits=4),), outputs=("state_dict",))
+    network = json.loads((folder / "outputs/network.json").read_text())
+    tensors = load_file(folder / "outputs/model.safetensors")
+    tensors["fc.weight.shape"] = torch.tensor([1 << 20, 1 << 20])
+    damaged = tmp_path / "damaged.safetensors"
+    save_file(tensors, damaged)
+    with pytest.raises(Invalid, match="can't be unpacked"):
+        load_state_dict(damaged, NetworkArchitecture.model_validate({"source": "network", "network": network}))
+
+
+def test_the_report_has_a_row_for_each_weight(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["cnn"])
+    compression = compress(folder, (WeightQuantization(bits=4),))
+    (table,) = compression.steps[0].details
+    assert table.columns[:2] == ("weight", "bits each")
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert rows.keys() == {"conv1.weight", "conv2.weight", "fc.weight"}
+    expected = NETWORKS["cnn"].network().fc.weight.detach()
+    assert rows["fc.weight"]["largest weight"] == pytest.approx(float(expected.max()))
+    assert 15 < rows["fc.weight"]["weight sqnr db"] < 30
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"method": "ternary", "bits": 4}, "ternary weights have 2 bits, not 4"),
+        ({"method": "binary", "bits": 8}, "binary weights have 1 bits, not 8"),
+        ({"method": "gptq", "bits": 1}, "gptq needs 2 bits or more"),
+        ({"method": "symmetric", "bits": 1}, "symmetric needs 2 bits or more"),
+        ({"bits": 5}, "Input should be 8, 4, 3, 2 or 1"),
+        ({"method": "nearest"}, "Input should be 'affine'"),
+        ({"method": [], "bits": {}}, "Input should be"),
+        ({"group_size": 4}, "greater than or equal to 8"),
+    ],
+)
+def test_bits_that_a_method_cannot_have_are_refused(fields: dict, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        WeightQuantization.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "bits", "group_size"),
+    [
+        ({}, 8, 128),
+        ({"bits": 3}, 3, 128),
+        ({"bits": 2}, 2, 256),
+        ({"method": "ternary"}, 2, 256),
+        ({"method": "binary"}, 1, 512),
+        ({"bits": 1, "group_size": 64}, 1, 64),
+        ({"group_size": -1}, 8, None),
+        ({"bits": 2, "group_size": None}, 2, None),
+    ],
+)
+def test_what_is_left_open_fits_the_method(fields: dict, bits: int, group_size: int | None) -> None:
+    step = WeightQuantization.model_validate(fields)
+    assert (step.bits, step.group_size) == (bits, group_size)
+    assert WeightQuantization.model_validate_json(step.model_dump_json()) == step
+
+
+def test_error_compensation_needs_data_and_a_network_that_can_be_edited() -> None:
+    assert WeightQuantization(method="gptq").must_have_data()
+    assert not WeightQuantization(method="hqq").must_have_data()
