@@ -7,18 +7,22 @@ from typing import Any
 
 FACTORS = (2, 4, 8)
 SEEDS = (0, 1, 2)
-EPOCHS = 10
 
 # Most of their weights lie in embeddings, recurrent or linear layers, where parameters tell more than MACs.
 COUNTED_BY_PARAMETERS = frozenset({"mnist_mlp", "vowels_lstm", "tweets_transformer", "cancer_mlp"})
 # Their labels are the upload's own answers: nothing is learned from them, agreement is what counts.
 WITHOUT_LABELS = frozenset({"mobilenet_v2"})
 
+DISTILLATION = {"technique": "distillation", "epochs": 10, "learning_rate": 0.002, "temperature": 2}
+FINE_TUNING = {"technique": "fine_tuning", "epochs": 10}
+# A large network learns a few thousand small images by heart, unless they are moved about.
+MOVED_ABOUT = frozenset({"mnist_convnet"})
+
 # The same training after each criterion, and plain fine-tuning after plain L1: what beats what is seen apart.
-METHODS: dict[str, tuple[str, str]] = {
-    "taylor + distillation": ("taylor", "distillation"),
-    "random + distillation": ("random", "distillation"),
-    "l1 + fine_tuning": ("l1", "fine_tuning"),
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ours": ("taylor", DISTILLATION),
+    "random": ("random", DISTILLATION),
+    "l1": ("l1", FINE_TUNING),
 }
 
 
@@ -49,10 +53,14 @@ class Point:
     def _steps(self, facts: dict[str, int]) -> list[dict[str, Any]]:
         criterion, recovery = METHODS[self.method]
         target = {self.subject.measure: facts[self.subject.measure] // self.factor}
-        prune = {"technique": "structured_pruning", "target": target, "criterion": criterion}
+        prune = {"technique": "structured_pruning", "target": target, "criterion": criterion, "scope": "layer"}
+        return [prune, recovery | self._fitted_to_data(recovery)]
+
+    def _fitted_to_data(self, recovery: dict[str, Any]) -> dict[str, Any]:
         if self.subject.name in WITHOUT_LABELS:
-            return [prune, {"technique": "distillation", "labels": "none", "epochs": EPOCHS, "batch_size": 16}]
-        return [prune, {"technique": recovery, "epochs": EPOCHS}]
+            return DISTILLATION | {"labels": "none", "batch_size": 16}
+        moved_about = recovery is DISTILLATION and self.subject.name in MOVED_ABOUT
+        return {"augmentation": "shift"} if moved_about else {}
 
 
 def subjects(folder: Path) -> list[Subject]:
