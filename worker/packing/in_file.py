@@ -1,17 +1,16 @@
 """Which packed weight of a network a tensor of a written file is, where the exporter has changed its scale."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from worker.packing.packed import Grouped, Packed
+from worker.packing.packed import Packed, RowsScaled
 
 
-def found_again(values: Tensor, layers: frozenset[str], packed: Mapping[str, Packed]) -> Packed | None:
-    """The codes of the weight that `values` are; in groups also where each row has a factor, such as that of a batch
-    norm which was folded in."""
+def found_again(values: Tensor, layers: frozenset[str], packed: Mapping[str, Packed]) -> Packed | RowsScaled | None:
+    """The codes of the weight that `values` are, also where each row has a factor, such as that of a batch norm which
+    was folded in."""
     for layer in layers:
         one = packed.get(f"{layer}.weight")
         if one is not None and one.codes.shape == values.shape:
@@ -19,12 +18,9 @@ def found_again(values: Tensor, layers: frozenset[str], packed: Mapping[str, Pac
     return None
 
 
-def _scaled(packed: Packed, values: Tensor) -> Grouped | None:
+def _scaled(packed: Packed, values: Tensor) -> RowsScaled | None:
     rows, wanted = packed.unpacked().flatten(1), values.flatten(1)
-    if not isinstance(packed, Grouped) or len(packed.scale) % len(rows):
-        return None
     factors = (rows * wanted).sum(1) / rows.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)
     if not torch.allclose(rows * factors.unsqueeze(1), wanted, rtol=1e-4, atol=1e-7):
         return None
-    groups_in_row = len(packed.scale) // len(rows)
-    return replace(packed, scale=packed.scale.float() * factors.repeat_interleave(groups_in_row))
+    return RowsScaled(packed, factors.reshape(-1, *[1] * (values.ndim - 1)))

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from worker.exporting.onnx import layer_of
-from worker.packing.packed import Codebook, Grouped, Packed, is_in_bits
+from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
@@ -41,13 +41,15 @@ class Weight:
         return self.values.shape[:-1].numel() if self.values.ndim == 3 else self.values.shape[0]
 
 
-def pack_weights(model: onnx.ModelProto, left_alone: Collection[str], pack: Callable[[Weight], Packed | None]) -> int:
+def pack_weights(
+    model: onnx.ModelProto, left_alone: Collection[str], pack: Callable[[Weight], Packed | RowsScaled | None]
+) -> int:
     """Rewrites the model in place, and answers how many of its tensors were packed.
 
     `left_alone` are names of layers, and "" what belongs to none. A tensor that one of them reads stays as it is.
     """
     readers = _readers(model)
-    found: list[tuple[onnx.TensorProto, Weight, Packed]] = []
+    found: list[tuple[onnx.TensorProto, Weight, Packed | RowsScaled]] = []
     for stored in model.graph.initializer:
         if stored.data_type != TensorProto.FLOAT or np.prod(stored.dims) < FEWEST_VALUES:
             continue
@@ -84,20 +86,26 @@ def _reads_columns(node: onnx.NodeProto, name: str) -> bool:
     return node.op_type == "MatMul" or (node.op_type == "Gemm" and not turned)
 
 
-def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed) -> None:
+def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed | RowsScaled) -> None:
     writer = _Writer(weight.name)
-    codes = writer.store("codes", packed.stored())
-    value = writer.cast(_write_bits(writer, codes, packed) if is_in_bits(packed) else codes)
-    if isinstance(packed, Grouped):
-        value = _write_groups(writer, value, packed)
-    if isinstance(packed, Codebook):
-        value = _write_levels(writer, value, packed)
+    if isinstance(packed, RowsScaled):
+        value = writer.node("Mul", _write_packed(writer, packed.packed), writer.store("factors", packed.factors))
+    else:
+        value = _write_packed(writer, packed)
     if weight.transposed:
         value = writer.node("Transpose", value, perm=[1, 0])
     writer.nodes[-1].output[0] = weight.name
     graph.initializer.extend(writer.stored)
     for position, node in enumerate(writer.nodes):
         graph.node.insert(position, node)
+
+
+def _write_packed(writer: "_Writer", packed: Packed) -> str:
+    codes = writer.store("codes", packed.stored())
+    value = writer.cast(_write_bits(writer, codes, packed) if is_in_bits(packed) else codes)
+    if isinstance(packed, Grouped):
+        return _write_groups(writer, value, packed)
+    return _write_levels(writer, value, packed) if isinstance(packed, Codebook) else value
 
 
 def _write_bits(writer: "_Writer", rows: str, packed: Packed) -> str:

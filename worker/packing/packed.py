@@ -82,6 +82,14 @@ class Codebook:
 Packed = Cast | Grouped | Codebook
 
 
+@dataclass(frozen=True)
+class RowsScaled:
+    """What `packed` unpacks to, each row times a factor: of shape (rows, 1, ...)."""
+
+    packed: Packed
+    factors: Tensor
+
+
 def bytes_of(packed: Packed) -> int:
     return sum(one.numel() * one.element_size() for one in (packed.stored(), *packed.beside().values()))
 

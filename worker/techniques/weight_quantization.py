@@ -16,7 +16,7 @@ from worker.packing.in_file import found_again
 from worker.packing.in_onnx import Weight, pack_weights
 from worker.packing.methods import quantized
 from worker.packing.network import with_packed
-from worker.packing.packed import Codebook, Grouped, Packed, bytes_of
+from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, bytes_of
 from worker.packing.table import row_of
 from worker.run import Run
 from worker.techniques import apply
@@ -54,7 +54,7 @@ def _changed_in_onnx(step: WeightQuantization, network: Network, left_alone: Col
     """An exporter folds batch norms into weights and joins those of LSTMs: the file's own tensors are rounded again
     where they aren't what was rounded before."""
 
-    def pack(weight: Weight) -> Packed | None:
+    def pack(weight: Weight) -> Packed | RowsScaled | None:
         again = found_again(weight.values, weight.layers, network.packed)
         return again or _packed(step, weight.values, weight.rows)
 

@@ -76,6 +76,16 @@ def test_networks_of_every_kind(name: str, method: str, bits: int, tmp_path: Pat
     assert any("can't see" in warning for warning in compression.warnings) == (method == "gptq")
 
 
+@pytest.mark.parametrize(("method", "bits"), [("gptq", 3), ("kmeans", 3), ("affine", 8)])
+def test_codes_stay_the_same_where_the_exporter_folds_batch_norms(method: str, bits: int, tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["residual"])
+    model, _ = inspected(folder)
+    step = WeightQuantization.model_validate({"method": method, "bits": bits})
+    compression = compress(folder, (step,), model=model)
+    measured(folder, model, compression.files[0])
+    assert measured(folder, model, file_of(compression, "model.onnx")).verified.max_difference <= 1e-5
+
+
 def test_the_loader_and_the_service_read_what_was_written(tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job", NETWORKS["every_kind"])
     steps = (
