@@ -4,7 +4,7 @@ Applied to a copy of the network on its way into a file; the network keeps its l
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import singledispatch
 from typing import Any, cast
@@ -172,10 +172,17 @@ def _shuffled(x: Tensor, groups: int) -> Tensor:
     return apart.transpose(1, 2).flatten(1, 2)
 
 
+def _unflattened(x: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """The exporter's own takes all other sizes for those of the example, the batch too."""
+    dim %= x.dim()
+    return x.reshape([*x.shape[:dim], *sizes, *x.shape[dim + 1 :]])
+
+
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     torch.diff: _difference,
     torch.cumsum: _running_sum,
     torch.slice_scatter: _with_slice,
     torch.threshold: _threshold,
     torch.channel_shuffle: _shuffled,
+    torch.unflatten: _unflattened,
 }

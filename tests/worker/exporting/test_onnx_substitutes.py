@@ -10,6 +10,7 @@ import torch
 from torch import fx, nn
 
 from app.core.inputs import InputSpec
+from tests.worker.importing.archives import Way, rebuilt_from
 from worker.exporting import export
 from worker.inputs import random_inputs
 from worker.network import Network
@@ -118,3 +119,13 @@ def test_the_network_keeps_its_layers(tmp_path: Path) -> None:
     layer = nn.AdaptiveAvgPool2d(4)
     network, _ = exported(tmp_path, fx.GraphModule({"layer": layer}, graph), IMAGE)
     assert network.module.layer is layer
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("way", ["trace", "script"])
+@pytest.mark.parametrize("shape", [("batch", 5, 8), ("batch", "time", 8)])
+def test_attention_along_the_first_dimension(tmp_path: Path, way: Way, shape: tuple[int | str, ...]) -> None:
+    """What torch's encoder does unless it is told `batch_first`."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16)
+    module = rebuilt_from(layer, lambda batch: (torch.rand(batch, 5, 8),), way).network
+    assert_answers_alike(*exported(tmp_path, module, shape))
