@@ -52,37 +52,47 @@ def static_quantization(step: StaticQuantization, network: Network, run: Run) ->
     """The network stays as it is: its ONNX file is quantized when it is written."""
     assert run.data is not None, "a recipe with calibration is refused without data"
     data = CalibrationData(network, run.data.train, run.data.train.chosen(step.examples, run.seed))
-
-    if any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
-        run.warn(RECURRENT_STAY_FLOAT)
+    warn_of_recurrent_layers(network, run)
 
     def quantize(source: Path, target: Path) -> None:
-        _Quantizer(step, run, data, source, target).quantize()
+        StaticQuantizer(step, run, data, source, target).quantize()
+        check_holds_int8(target, step)
 
     return network.changed_after_export("onnx", quantize)
 
 
+def warn_of_recurrent_layers(network: Network, run: Run) -> None:
+    if any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
+        run.warn(RECURRENT_STAY_FLOAT)
+
+
 @dataclass(frozen=True)
-class _Quantizer:
+class StaticQuantizer:
+    """Makes an int8 file of one in float32. `known` are ranges that were found before, for the same tensors."""
+
     step: StaticQuantization
     run: Run
     data: CalibrationData
     source: Path
     target: Path
+    known: Ranges | None = None
 
-    def quantize(self) -> None:
+    def quantize(self) -> Ranges:
         quant_pre_process(self.source, self._prepared, skip_optimization=True, skip_symbolic_shape=True)
         model = onnx.load(self._prepared)
         self._adjust(model)
         onnx.save(model, self._prepared)
-        self.run.progress(0.5, "Finding ranges on the calibration examples")
-        ranges = find_ranges(self._prepared, self.data, self.step.calibration)
+        ranges = self.known or self._find_ranges()
         in_float = self._in_float(model, ranges)
         self._write(ranges, in_float)
-        for row in layer_table(model, ranges, self._rounding, in_float):
+        for row in layer_table(model, ranges, self.rounding, in_float):
             self.run.detail("Layers", **row)
         self._prepared.unlink()
-        check_holds_int8(self.target, self.step)
+        return ranges
+
+    def _find_ranges(self) -> Ranges:
+        self.run.progress(0.5, "Finding ranges on the calibration examples")
+        return find_ranges(self._prepared, self.data, self.step.calibration)
 
     @property
     def _prepared(self) -> Path:
@@ -90,7 +100,7 @@ class _Quantizer:
         return self.source.with_suffix(".prepared.onnx")
 
     @property
-    def _rounding(self) -> Rounding:
+    def rounding(self) -> Rounding:
         return Rounding(self.step.per_channel, 64 if needs_reduced_range() else 127)
 
     def _adjust(self, model: onnx.ModelProto) -> None:
@@ -101,9 +111,9 @@ class _Quantizer:
             self.run.warn(NOTHING_TO_SMOOTH)
         if self.step.rounding == "adaround":
             self.run.progress(0.2, "Choosing for each weight whether it is rounded up or down")
-            round_adaptively(model, self.data, self._rounding)
+            round_adaptively(model, self.data, self.rounding)
         elif self.step.bias_correction:
-            correct_biases(model, self.data, self._rounding)
+            correct_biases(model, self.data, self.rounding)
 
     def _in_float(self, model: onnx.ModelProto, ranges: Ranges) -> list[str]:
         named = nodes_in_float(self.step, model) + ranges.nodes_in_float(model)
@@ -116,7 +126,7 @@ class _Quantizer:
         feeds = list(islice(self.data, -(-JUDGED_EXAMPLES // self.data.batch_size)))
         exact = answers(model, feeds)
         sizes = {str(node.node.name): node.weight.size for node in weighted_nodes(model)}
-        errors = errors_of_layers(model, ranges, feeds, self._rounding)
+        errors = errors_of_layers(model, ranges, feeds, self.rounding)
 
         def error_with(kept: Sequence[str]) -> float:
             self._write(ranges, [*named, *kept])

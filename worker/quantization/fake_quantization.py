@@ -1,0 +1,46 @@
+"""Rounding to 8 bits that lets gradients through: Jacob et al., Quantization and Training of Neural Networks for
+Efficient Integer-Arithmetic-Only Inference, 2018.
+
+What is rounded stays in float32. The gradient is that of no rounding where a value lies inside the range, and zero
+outside (the straight-through estimator).
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+LARGEST_ACTIVATION = 255
+
+
+class FakeQuantizedActivation(nn.Module):
+    """To one of 256 values, with one range for the whole tensor."""
+
+    def __init__(self, scale: float, zero_point: int) -> None:
+        super().__init__()
+        self._scale, self._zero_point = scale, zero_point
+
+    def forward(self, activation: Tensor) -> Tensor:
+        return torch.fake_quantize_per_tensor_affine(activation, self._scale, self._zero_point, 0, LARGEST_ACTIVATION)
+
+
+class FakeQuantizedLayer(nn.Module):
+    """The same layer with rounded weights. `largest` is the largest integer, see `Rounding`."""
+
+    def __init__(self, layer: nn.Module, largest: int) -> None:
+        super().__init__()
+        self.layer, self._largest = layer, largest
+
+    def forward(self, *inputs: Tensor) -> Any:
+        weight = fake_quantized_weight(self.layer.get_parameter("weight"), self._largest)
+        return functional_call(self.layer, {"weight": weight}, inputs)
+
+
+def fake_quantized_weight(weight: Tensor, largest: int) -> Tensor:
+    """Symmetric, with one scale for each output channel: `weight` is [out, ...]. Its largest values never leave the
+    range, which moves with them."""
+    extremes = weight.detach().flatten(1).abs().amax(dim=1)
+    scales = torch.where(extremes > 0, extremes / largest, 1.0)
+    zero_points = torch.zeros(len(weight), dtype=torch.int32)
+    return torch.fake_quantize_per_channel_affine(weight, scales, zero_points, 0, -largest, largest)
