@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAUSE_SECONDS = 0.05
 # Enough for a network, and soon over for a file that never ends. Set before the service starts.
 LIMITS = {
-    "MODELPRESS_INSPECT_SECONDS": "4",
+    "MODELPRESS_INSPECT_SECONDS": "8",
     "MODELPRESS_MAX_MEMORY_MB": "1024",
     "MODELPRESS_LOG_BYTES": "100000",
 }

@@ -85,7 +85,7 @@ def _find_directory(file: BinaryIO) -> _Directory:
 def _find_directory64(file: BinaryIO, end_offset: int, narrow: _Directory) -> tuple[_Directory, int]:
     locator_offset = end_offset - _LOCATOR64.size
     _, disk, offset64, _ = _LOCATOR64.unpack(read_range(file, locator_offset, _LOCATOR64.size))
-    if disk or offset64 != locator_offset - _END64.size or offset64 < 0:
+    if disk or offset64 != locator_offset - _END64.size:
         raise malformed("The zip64 end record is not where the archive says.")
     record = _END64.unpack(read_range(file, offset64, _END64.size))
     magic, record_size, _, _, disk, first_disk, here, entries, size, offset = record
@@ -122,7 +122,7 @@ def _entry(content: bytes, position: int) -> tuple[Entry, int]:
     )
     name_at = position + _ENTRY.size
     end = name_at + name + extra + comment
-    if magic != ENTRY_MAGIC or end > len(content) or disk or comment:
+    if magic != ENTRY_MAGIC or disk or comment:  # an entry that reaches too far is found by the next one, or at the end
         raise malformed("An entry of the zip archive's directory is not well formed.")
     raw_name = content[name_at : name_at + name]
     _check_kind(raw_name, flags, method, made_by, external)

@@ -27,6 +27,12 @@ def with_end64(**changes: int) -> bytes:
     return plain[:at] + end64(3, size, offset, at=at, **changes) + plain[at:]
 
 
+def with_bytes_after_entries(more: bytes) -> bytes:
+    """The last record counts these to the directory."""
+    size = struct.unpack("<I", zip_file(*GOOD)[-10:-6])[0]
+    return zip_file(*GOOD, before_end=more, size=size + len(more))
+
+
 def descriptor(*numbers: int, magic: bytes = b"PK\x07\x08", shape: str = "<3I") -> bytes:
     return magic + struct.pack(shape, *numbers)
 
@@ -79,6 +85,7 @@ SAMPLES = (
     Sample("zip-prefix", zip_file(*GOOD, prefix=b"PK\x03\x04xxxx"), "malformed_archive"),
     Sample("zip-gap-before-directory", zip_file(*GOOD, between=b"x"), "malformed_archive"),
     Sample("zip-gap-after-directory", zip_file(*GOOD, before_end=b"x"), "malformed_archive"),
+    Sample("zip-directory-longer-than-entries", with_bytes_after_entries(b"x"), "malformed_archive"),
     Sample("zip-gap-between", odd(after=b"hidden"), "malformed_archive"),
     Sample("zip-hidden-member", odd(after=zip_file(RECORD)[:-22]), "malformed_archive"),
     Sample("zip-several-disks", zip_file(*GOOD, disk=1), "malformed_archive"),
@@ -92,6 +99,7 @@ SAMPLES = (
     Sample("zip-end64-other-count", with_end64(here=2, entries=2), "malformed_archive"),
     Sample("zip-end64-other-size", with_end64(size=3), "malformed_archive"),
     Sample("zip-end64-several-disks", with_end64(disk=1), "malformed_archive"),
+    Sample("zip-end64-on-another-disk", with_end64().replace(b"PK\6\7\0", b"PK\6\7\1"), "malformed_archive"),
     Sample("zip-end64-longer", with_end64(record=60), "malformed_archive"),
     Sample("zip-entry-magic", odd(entry={"magic": b"PK\x01\x03"}), "malformed_archive"),
     Sample("zip-entry-comment", odd(entry={"comment": b"x"}), "malformed_archive"),

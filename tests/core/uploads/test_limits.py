@@ -19,6 +19,13 @@ def test_a_pickle_has_a_longest_length(tmp_path: Path, monkeypatch: pytest.Monke
         read_model(tmp_path / "weights.pt", "weights.pt")
 
 
+def test_a_directory_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DIRECTORY_BYTES", 100)
+    with pytest.raises(Invalid) as refused:
+        ZipArchive(io.BytesIO(torch_zip()))
+    assert refused.value.code == "archive_too_large"
+
+
 def test_records_are_not_counted_as_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = {"w": tensor(stored(elements=4096), shape=(4096,))}
     (tmp_path / "weights.pt").write_bytes(torch_zip(weights, {"0": bytes(4 * 4096)}))
