@@ -39,6 +39,12 @@ def test_a_wrong_file_gets_its_answer(tmp_path: Path, sample: Sample) -> None:
     assert re.fullmatch(r"[\x20-\x7e]+", refused.value.detail), "a detail is one printable line"
 
 
+def test_an_encrypted_archive_is_called_so(tmp_path: Path) -> None:
+    """Else it would only be stored in a way that isn't known."""
+    with pytest.raises(Invalid, match="is encrypted"):
+        read(tmp_path / "upload", next(sample for sample in SAMPLES if sample.name == "zip-encrypted"))
+
+
 def test_the_samples_differ() -> None:
     assert len({sample.name for sample in SAMPLES}) == len(SAMPLES)
     assert len({(sample.content, sample.kind) for sample in SAMPLES}) == len(SAMPLES)
