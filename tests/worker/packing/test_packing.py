@@ -93,13 +93,16 @@ def test_what_a_half_cannot_hold_stays_as_it_is(tmp_path: Path) -> None:
     assert any("`0.bias` stays in float32" in warning for warning in compression.warnings)
 
 
+@pytest.mark.parametrize("bits", [8, 3])
 @pytest.mark.parametrize("packs", ["all", "first"])
-def test_modules_that_share_code_are_packed_each_for_itself(packs: str, tmp_path: Path) -> None:
+def test_modules_that_share_code_are_packed_each_for_itself(packs: str, bits: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16)).eval()
     path = tmp_path / "archive.pt"
     names = ["0.weight", "2.weight"] if packs == "all" else ["0.weight"]
-    packed: dict[str, Packed] = {name: rounded(network.get_parameter(name), 16, 8, symmetric=False) for name in names}
+    packed: dict[str, Packed] = {
+        name: rounded(network.get_parameter(name), 16, 8, symmetric=False, bits=bits) for name in names
+    }
     with torch.no_grad():
         for name, one in packed.items():
             network.get_parameter(name).copy_(one.unpacked())
