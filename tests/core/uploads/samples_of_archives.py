@@ -150,6 +150,11 @@ SAMPLES = (
     Sample("zip-encrypted", odd(flags=1), "archive_member"),
     Sample("zip-odd-flag", odd(flags=1 << 5), "archive_member"),
     Sample("zip-lzma", odd(local={"method": 14}, entry={"method": 14}), "archive_member"),
+    Sample(
+        "zip-lzma-pickle",
+        zip_file(Member("m/data.pkl", PLAIN, local={"method": 14}, entry={"method": 14}), RECORD, VERSION),
+        "archive_member",
+    ),
     Sample("zip-link", odd(entry={"made_by": 3 << 8, "external": 0o120777 << 16}), "archive_member"),
     Sample("zip-device", odd(entry={"made_by": 3 << 8, "external": 0o020666 << 16}), "archive_member"),
     Sample("zip-unix-file", odd(entry={"made_by": 3 << 8, "external": 0o100644 << 16}), None),
