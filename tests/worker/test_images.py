@@ -25,9 +25,10 @@ FILES = {
 
 
 def dataset_file(folder: Path, files: dict[str, bytes], **transform: object) -> DatasetFile:
-    path = write_images(folder / "data.zip", files)
+    (folder / "inputs").mkdir(exist_ok=True)
+    path = write_images(folder / "inputs" / "data.zip", files)
     found = read_dataset(path, "data.zip", ImageTransform.model_validate(transform))
-    return DatasetFile(path="data.zip", format="images", transform=found.transform)
+    return DatasetFile(path="inputs/data.zip", format="images", transform=found.transform)
 
 
 def opened(folder: Path, files: dict[str, bytes], **transform: object) -> Dataset:
@@ -82,7 +83,7 @@ def inspected(folder: Path, files: dict[str, bytes], **transform: object) -> Dat
 
 def test_inspection_agrees_with_the_static_check(tmp_path: Path) -> None:
     facts = inspected(tmp_path, FILES, **GREY)
-    assert facts.arrays == read_dataset(tmp_path / "data.zip", "data.zip", ImageTransform(**GREY)).arrays
+    assert facts.arrays == read_dataset(tmp_path / "inputs" / "data.zip", "data.zip", ImageTransform(**GREY)).arrays
     assert (facts.task, facts.classes, facts.examples) == ("classification", 2, {"train": 3, "test": 1})
 
 

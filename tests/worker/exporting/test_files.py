@@ -60,7 +60,8 @@ def test_onnx_passes_its_own_checker(folder: Path) -> None:
 
 
 def test_no_file_is_left_that_no_one_asked_for(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == {
+    """But for a checkpoint, which is only written where a step has taken long."""
+    assert {path.name for path in folder.iterdir() if not path.name.startswith("checkpoint-")} == {
         "load_network.py",
         "model.onnx",
         "model.pt2",

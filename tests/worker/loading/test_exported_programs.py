@@ -31,11 +31,13 @@ PATH = "model.pt2"
 
 
 def exported(folder: Path, network: nn.Module, *example: Any, sizes: Any = None, **named: Any) -> None:
-    torch.export.save(torch.export.export(network.eval(), example, named, dynamic_shapes=sizes), folder / PATH)
+    (folder / "inputs").mkdir()
+    program = torch.export.export(network.eval(), example, named, dynamic_shapes=sizes)
+    torch.export.save(program, folder / "inputs" / PATH)
 
 
 def loaded(folder: Path, **given: Any) -> Network:
-    return load_network(ModelFile(path=PATH, format="exported_program", **given), folder, None)
+    return load_network(ModelFile(path=f"inputs/{PATH}", format="exported_program", **given), folder, None)
 
 
 class Tokens(nn.Module):
