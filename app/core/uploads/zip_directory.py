@@ -181,8 +181,6 @@ def _member(file: BinaryIO, entry: Entry, end: int) -> Member:
     if (magic, flags, method, names[:name_size]) != (LOCAL_MAGIC, entry.flags, entry.method, entry.name):
         raise malformed(f"The local header of {shown} differs from the archive's directory.")
     content = ByteRange(entry.header_offset + _LOCAL.size + len(names), entry.compressed_size)
-    if content.end > end:
-        raise malformed(f"The archive's file {shown} overlaps another.")
     wide = _extra_field(names[name_size:], _ZIP64_EXTRA)
     _check_sizes(file, entry, (crc, compressed, size), wide, ByteRange(content.end, end - content.end))
     if entry.method == STORED and entry.size != entry.compressed_size:
@@ -191,7 +189,10 @@ def _member(file: BinaryIO, entry: Entry, end: int) -> Member:
 
 
 def _check_sizes(file: BinaryIO, entry: Entry, local: tuple[int, int, int], wide: bytes, after: ByteRange) -> None:
-    """The sizes in a local header, or, where it leaves them open, in the data descriptor after the content."""
+    """The sizes in a local header, or, where it leaves them open, in the data descriptor after the content.
+
+    `after` reaches from there to the next member; its size is negative where the content overlaps that.
+    """
     expected = (entry.crc, entry.compressed_size, entry.size)
     if entry.flags & _HAS_DESCRIPTOR:
         shape = {16: "<4s3I", 24: "<4sI2Q"}.get(after.size)

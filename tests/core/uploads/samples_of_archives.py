@@ -44,6 +44,18 @@ def wide(*numbers: int) -> bytes:
 CRC = zlib.crc32(DATA)
 NO_SIZES = {"crc": 0, "packed": 0, "size": 0}
 WIDE_SIZES = {"packed": FULL, "size": FULL, "extra": wide(8, 8)}
+WIDE_AND_PADDING = WIDE_SIZES | {"extra": wide(8, 8) + b"FB\x01\0x"}
+NARROW_SIZE = {"size": FULL, "extra": b"\x01\0\x01\0\x08"}
+
+
+def record_until(offset: int) -> bytes:
+    """The good archive with a record that is said to reach to the next local header, far away."""
+    start = zip_file(PICKLE, RECORD).index(DATA) + len(WIDE_SIZES["extra"])
+    size = offset - start
+    sizes = WIDE_SIZES | {"extra": wide(size, size)}
+    beyond = Member("m/version", b"3\n", entry={"offset": FULL, "extra": wide(offset)})
+    return zip_file(PICKLE, Member("m/data/0", DATA, local=sizes, entry=sizes), beyond)
+
 
 PLAIN = PICKLE.content
 UNFINISHED = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -75,6 +87,7 @@ SAMPLES = (
     Sample("zip-descriptor", odd(flags=8, local=NO_SIZES, descriptor=descriptor(CRC, 8, 8)), None),
     Sample("zip-descriptor64", odd(flags=8, local=NO_SIZES, descriptor=descriptor(CRC, 8, 8, shape="<I2Q")), None),
     Sample("zip-wide-sizes", odd(local=WIDE_SIZES, entry=WIDE_SIZES), None),
+    Sample("zip-wide-sizes-before-padding", odd(local=WIDE_AND_PADDING, entry=WIDE_AND_PADDING), None),
     Sample("zip-empty", zip_file(), "unsupported_format"),
     Sample("zip-cut", zip_file(*GOOD)[:-30], "truncated_file"),
     Sample("zip-cut-in-first", zip_file(*GOOD)[:40], "truncated_file"),
@@ -108,6 +121,7 @@ SAMPLES = (
     Sample("zip-entry-extra-short", odd(entry={"extra": b"FB\x08\0x"}), "malformed_archive"),
     Sample("zip-entry-extra-twice", odd(entry=WIDE_SIZES | {"extra": wide(8, 8) * 2}), "malformed_archive"),
     Sample("zip-entry-wide-missing", odd(entry={"size": FULL}), "malformed_archive"),
+    Sample("zip-entry-wide-cut", odd(entry=NARROW_SIZE), "malformed_archive"),
     Sample("zip-local-magic", odd(local={"magic": b"PK\x03\x05"}), "malformed_archive"),
     Sample("zip-local-name", odd(local={"name": b"m/data/1"}), "malformed_archive"),
     Sample("zip-local-flags", odd(local={"flags": 1 << 11}), "malformed_archive"),
@@ -126,6 +140,7 @@ SAMPLES = (
         "malformed_archive",
     ),
     Sample("zip-header-beyond", odd(entry={"offset": 1 << 20}), "malformed_archive"),
+    Sample("zip-header-beyond-any-file", record_until(1 << 63), "malformed_archive"),
     Sample("zip-two-sizes", odd(local={"size": 9}, entry={"size": 9}), "malformed_archive"),
     Sample("zip-descriptor-missing", odd(flags=8, local=NO_SIZES), "malformed_archive"),
     Sample(

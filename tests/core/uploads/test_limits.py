@@ -33,6 +33,13 @@ def test_records_are_not_counted_as_code(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_model(tmp_path / "weights.pt", "weights.pt").format == "state_dict"
 
 
+def test_a_stored_member_has_one_size() -> None:
+    """Else as much as is stored would be read of what is said to be small."""
+    said = {"size": 50}
+    with pytest.raises(Invalid, match="has two sizes"):
+        ZipArchive(io.BytesIO(zip_file(Member("m/x", bytes(80), local=said, entry=said))))
+
+
 def test_a_member_is_unpacked_no_further_than_it_says() -> None:
     said = {"size": 50}
     bomb = zip_file(Member("m/x", bytes(8 << 20), method=8, local=said, entry=said))
