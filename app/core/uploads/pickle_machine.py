@@ -74,7 +74,7 @@ class _Machine:
                 if count > limits.PICKLE_OPCODES:
                     raise malformed(f"The pickle has more than {limits.PICKLE_OPCODES} instructions.")
                 self._step(opcode.name, argument)
-        except (ValueError, OverflowError):
+        except ValueError:
             raise malformed("The pickle is cut off or damaged.") from None
         if len(self._stack) != 1:
             raise malformed("The pickle ends without a value.")

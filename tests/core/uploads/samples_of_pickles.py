@@ -36,6 +36,7 @@ def module(name: str, **state: Any) -> Raw:
 
 NETWORK = module("__main__.Net", _parameters={}, _modules={})
 VIA_STACK = Raw(encoded("os") + encoded("system") + b"\x93" + encoded((MARK,)) + b"R")
+ORDERED = named("collections", "OrderedDict")
 TYPE, TENSOR_CLASS = named("torch._tensor", "_rebuild_from_type_v2"), named("torch", "Tensor")
 
 
@@ -68,6 +69,7 @@ CALLS = (
     zipped("call-by-build", {"w": tensor(), "x": module("builtins.object", a=MARKING)}, NO_CALL),
     zipped("call-then-damage", Raw(MARKING + b"\xff"), NO_CALL),
     zipped("named-only", {"w": tensor(), "x": named("builtins", "eval")}, NO_CALL),
+    zipped("two-names", [named("os", "system"), named("builtins", "eval")], NO_CALL),
     zipped("getattr", {"w": tensor(), "x": call(named("builtins", "getattr"), 1, "real")}, NO_CALL),
     zipped("load-inside", {"w": tensor(), "x": call(named("torch", "load"), "x")}, NO_CALL),
     zipped("from-file", {"w": tensor(), "x": call(named("torch.storage", "UntypedStorage.from_file"), "x")}, NO_CALL),
@@ -77,6 +79,13 @@ CALLS = (
     opcodes("extension", b"\x82\x01.", BAD_PICKLE),
     opcodes("next-buffer", b"\x97.", BAD_PICKLE),
     opcodes("persistent-by-line", b"P0\n.", BAD_PICKLE),
+    opcodes("instruction-without-effect", encoded({"w": tensor()}) + b"\x98.", BAD_PICKLE),
+    zipped("hooks-by-newobj-ex", {"w": tensor(hooks=Raw(ORDERED + b")}\x92"))}, None),
+    zipped("hooks-by-inst", {"w": tensor(hooks=Raw(b"(icollections\nOrderedDict\n"))}, None),
+    zipped("hooks-by-obj", {"w": tensor(hooks=Raw(b"(" + ORDERED + b"o"))}, None),
+    zipped("state-of-nothing", Raw(named("__main__", "Net") + b")\x81Nb"), NO_CALL),
+    zipped("state-without-parameters", module("__main__.Net", _modules={}), NO_CALL),
+    zipped("state-without-modules", module("__main__.Net", _parameters={}), NO_CALL),
 )
 MACHINE = (
     opcodes("nothing", b"", BAD_PICKLE),
@@ -257,6 +266,7 @@ TENSORS = (
     ),
 )
 OLD_NEGATIVE = Raw(encoded(("storage", named("torch", "FloatStorage"), "0", "cpu", -2, None)) + b"Q")
+OLD_HUGE = Raw(encoded(("storage", named("torch", "FloatStorage"), "0", "cpu", 1 << 60, None)) + b"Q")
 ELEMENTS = struct.pack("<q", 2)
 LEGACY = (
     old("good", legacy(), None),
@@ -292,6 +302,7 @@ LEGACY = (
     old("key-twice", legacy(keys=("0", "0"), storages=(ELEMENTS + TWO) * 2), BAD_PICKLE),
     old("key-a-number", legacy(keys=(0,)), BAD_PICKLE),
     old("keys-of-two-types", legacy(keys=("0", 0)), BAD_PICKLE),
+    old("huge-storage", legacy(value={"w": tensor(OLD_HUGE)}), BAD_PICKLE),
     old("negative-storage", legacy(value={"w": tensor(OLD_NEGATIVE)}), BAD_PICKLE),
     old("keys-no-list", legacy(keys={"0": 1}), BAD_PICKLE),
     old("protocol-only", PROTOCOL, BAD_PICKLE),

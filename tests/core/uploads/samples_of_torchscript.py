@@ -18,6 +18,7 @@ WITH_SAVE_METHOD = """class M(Module):
   def forward(self: __torch__.M, x: Tensor) -> Tensor:
     return (self).save(x, )
 """
+UNPAIRED = Raw(named("__torch__", "M") + b")\x81(Nu" + encoded({"w": tensor(), "training": True}) + b"b")
 PACKED = "code/__torch__/torch/ao/nn/quantized/modules/conv.py"
 NESTED = 100_000
 # Each list is put into the one before it only after that one has been put into its own.
@@ -148,6 +149,7 @@ PARTS = (
     ),
     Sample("script-pickle-no-module", script(module=[1]), "malformed_tensor"),
     Sample("script-pickle-no-module-but-tensor", script(module=[tensor()]), MALFORMED),
+    Sample("script-pickle-items-unpaired", script(module=UNPAIRED), "malformed_pickle"),
     Sample("script-pickle-call", script(module=MARKING), "pickle_not_allowed"),
     Sample(
         "script-pickle-custom-class",

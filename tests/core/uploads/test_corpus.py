@@ -25,6 +25,10 @@ def read(path: Path, sample: Sample) -> None:
         read_model(path.with_suffix(".safetensors"), "converted.safetensors")
 
 
+def sample_named(name: str) -> Sample:
+    return next(sample for sample in SAMPLES if sample.name == name)
+
+
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.code is None], ids=lambda sample: sample.name)
 def test_an_odd_file_is_read(tmp_path: Path, sample: Sample) -> None:
     read(tmp_path / "upload", sample)
@@ -42,7 +46,12 @@ def test_a_wrong_file_gets_its_answer(tmp_path: Path, sample: Sample) -> None:
 def test_an_encrypted_archive_is_called_so(tmp_path: Path) -> None:
     """Else it would only be stored in a way that isn't known."""
     with pytest.raises(Invalid, match="is encrypted"):
-        read(tmp_path / "upload", next(sample for sample in SAMPLES if sample.name == "zip-encrypted"))
+        read(tmp_path / "upload", sample_named("zip-encrypted"))
+
+
+def test_the_first_name_that_is_not_allowed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"uses 'os\.system'"):
+        read(tmp_path / "upload", sample_named("pickle-two-names"))
 
 
 def test_the_samples_differ() -> None:
