@@ -129,6 +129,7 @@ MACHINE = (
 )
 STORAGES = (
     zipped("storage-not-a-tuple", {"w": tensor(Raw(encoded("x") + b"Q"))}, BAD_PICKLE),
+    opcodes("storage-left-out", encoded({"w": tensor()}) + encoded("x") + b"Q.", BAD_PICKLE),
     zipped("storage-key-a-number", {"w": tensor(stored(key=0))}, BAD_PICKLE),
     zipped("storage-negative", {"w": tensor(stored(elements=-2))}, BAD_PICKLE),
     zipped("storage-huge", {"w": tensor(stored(elements=1 << 60))}, BAD_PICKLE),
