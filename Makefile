@@ -35,7 +35,7 @@ serve: setup    ## API and worker on http://127.0.0.1:8000, state under ./var (H
 	$(BIN)/modelpress serve --host $(HOST) --port $(PORT) --data-dir $(DATA_DIR)
 
 test: setup    ## Run every test, two at a time; files stay whole, so that what they share is made once
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: setup    ## ruff, mypy, import-linter, deptry
 	$(BIN)/ruff check
