@@ -308,6 +308,7 @@ LEGACY = (
     old("keys-no-list", legacy(keys={"0": 1}), BAD_PICKLE),
     old("protocol-only", PROTOCOL, BAD_PICKLE),
     old("endless-line", PROTOCOL + b"c" + b"a" * 5000, BAD_PICKLE),
+    old("text-of-eight-exbibytes", PROTOCOL + b"\x8d" + b"\xff" * 7 + b"\x7f" + STOP, BAD_PICKLE),
     old("text-longer-than-file", PROTOCOL + b"X\xff\xff\xff\x7f" + STOP, BAD_PICKLE),
 )
 SAMPLES = (*CALLS, *MACHINE, *STORAGES, *TENSORS, *LEGACY)
