@@ -230,7 +230,10 @@ def _refuse_problems(answer: httpx2.Response) -> None:
 
 
 def _unreachable(url: str) -> ClientProblem:
-    detail = f"Nothing answers at {url}. Start it with `modelpress serve`, or give another address with --url."
+    detail = (
+        f"Nothing answers at {url}. Start the service with `modelpress serve`, or give another address before the "
+        "command: `modelpress --url ADDRESS compress ...`."
+    )
     return ClientProblem("The service can't be reached", detail, code="unreachable")
 
 
