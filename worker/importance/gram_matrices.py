@@ -1,5 +1,6 @@
 """E[x x'] of what the weights of each layer multiply, over training examples: of one size, whatever their number."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -46,16 +47,24 @@ def _columns(layer: nn.Module, inputs: tuple[Any, ...]) -> Tensor | None:
         rows: Tensor = inputs[0].reshape(-1, layer.in_features)
         return rows.T.unsqueeze(0)
     if isinstance(layer, nn.Conv1d | nn.Conv2d) and layer.weight[0].numel() <= _MOST_INPUTS:
-        return _patches(layer, inputs[0])
+        return _patches_of(layer, inputs[0])
     return None
 
 
-def _patches(layer: nn.Conv1d | nn.Conv2d, values: Tensor) -> Tensor:
+def _patches_of(layer: nn.Conv1d | nn.Conv2d, values: Tensor) -> Tensor:
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     values = functional.pad(values, layer._reversed_padding_repeated_twice, mode)
     one = isinstance(layer, nn.Conv1d)
     if one:
         values = values.unsqueeze(-2)
     sizes = [(1, *each) if one else each for each in (layer.kernel_size, layer.dilation, layer.stride)]
-    patches = functional.unfold(values, sizes[0], dilation=sizes[1], stride=sizes[2])
-    return patches.transpose(0, 1).reshape(layer.groups, patches.shape[1] // layer.groups, -1)
+    return patches(values, sizes[0], dilation=sizes[1], stride=sizes[2], groups=layer.groups)
+
+
+def patches(
+    values: Tensor, kernel: Sequence[int], *, dilation: Sequence[int], stride: Sequence[int], groups: int
+) -> Tensor:
+    """What a convolution of two dimensions multiplies its weights with, of inputs that are padded already: [groups,
+    in / groups x kernel, examples x positions]."""
+    unfolded = functional.unfold(values, tuple(kernel), dilation=tuple(dilation), stride=tuple(stride))
+    return unfolded.transpose(0, 1).reshape(groups, unfolded.shape[1] // groups, -1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from worker.importance.gram_matrices import patches
 from worker.quantization.activations import Feed, values
 from worker.quantization.rounding import Rounding
 from worker.quantization.weighted_nodes import WeightedNode, integers, weighted_nodes
@@ -40,8 +41,8 @@ def _gram(model: onnx.ModelProto, node: WeightedNode, feeds: Iterable[Feed]) -> 
     if node.node.op_type == "Conv" and node.weight.ndim != 4:
         return None
     total, count = torch.zeros(()), 0
-    for feed in feeds:
-        columns = _columns(node, torch.from_numpy(values(model, [node.input], feed)[node.input]))
+    for batch in values(model, [node.input], feeds):
+        columns = _columns(node, torch.from_numpy(batch[node.input]))
         total = total + columns @ columns.mT
         count += columns.shape[-1]
     return total / count
@@ -52,21 +53,22 @@ def _columns(node: WeightedNode, inputs: Tensor) -> Tensor:
     if node.node.op_type != "Conv":
         return inputs.reshape(-1, inputs.shape[-1]).T.unsqueeze(0)
     top, left, bottom, right = integers(node.node, "pads", (0, 0, 0, 0))
-    unfolded = functional.unfold(
+    return patches(
         functional.pad(inputs, (left, right, top, bottom)),
         node.weight.shape[2:],
         dilation=integers(node.node, "dilations", (1, 1)),
         stride=integers(node.node, "strides", (1, 1)),
+        groups=node.groups,
     )
-    return unfolded.transpose(0, 1).reshape(node.groups, unfolded.shape[1] // node.groups, -1)
 
 
 def _rounded(node: WeightedNode, gram: Tensor, rounding: Rounding) -> np.ndarray:
     scales = torch.from_numpy(np.broadcast_to(rounding.scales(node.weight), node.weight.shape).copy())
     exact = torch.from_numpy(node.weight.copy()) / scales
     # The largest weight must stay where it is, for the quantizer to find the same scale.
-    fraction = torch.where(exact.abs() >= rounding.largest - 1e-3, 0.0, exact - exact.floor())
-    floor = torch.where(exact.abs() >= rounding.largest - 1e-3, exact.round(), exact.floor())
+    stays = exact.abs() >= rounding.largest - 1e-3
+    fraction = torch.where(stays, 0.0, exact - exact.floor())
+    floor = torch.where(stays, exact.round(), exact.floor())
     up = _chosen(floor, exact, fraction, scales, gram)
     rounded: np.ndarray = (((floor + up).clamp(-rounding.largest, rounding.largest)) * scales).numpy()
     return rounded

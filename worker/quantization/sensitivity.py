@@ -29,7 +29,7 @@ def errors_of_layers(
 def answers(model: onnx.ModelProto, feeds: Iterable[Feed]) -> list[np.ndarray]:
     """One array for each output of the graph, over all examples."""
     names = [output.name for output in model.graph.output]
-    batches = [values(model, names, feed) for feed in feeds]
+    batches = list(values(model, names, feeds))
     return [np.concatenate([batch[name] for batch in batches]) for name in names]
 
 

@@ -54,7 +54,8 @@ def simulated(module: fx.GraphModule, file: QuantizedFile, feed: Feed) -> fx.Gra
     """
     simulation = fx.GraphModule(module, deepcopy(module.graph))
     activations = file.activations()
-    places = _places(simulation, feed, values(file.exact, list(activations), feed))
+    (exact,) = values(file.exact, list(activations), [feed])
+    places = _places(simulation, feed, exact)
     for number, (name, node) in enumerate(places.items()):
         _round_behind(simulation, node, f"activation_{number}", activations[name])
     layers = file.layers()

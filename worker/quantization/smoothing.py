@@ -4,10 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto, numpy_helper
 
 from worker.quantization.activations import Feed, channel_maxima
-from worker.quantization.weighted_nodes import WeightedNode, only_once_used, users_of, weighted_nodes
+from worker.quantization.weighted_nodes import (
+    WeightedNode,
+    only_once_used,
+    replace_values,
+    users_of,
+    weighted_nodes,
+)
 
 STRENGTH = 0.5
 _SMALLEST = 1e-5
@@ -28,7 +34,7 @@ def smooth(model: onnx.ModelProto, feeds: Iterable[Feed]) -> int:
         values = np.maximum(largest[str(norm.output[0])], _SMALLEST)
         scale = values**STRENGTH / np.maximum(weights, _SMALLEST) ** (1 - STRENGTH)
         for name in norm.input[1:]:
-            _divide(stored[name], scale)
+            replace_values(stored[name], numpy_helper.to_array(stored[name]) / scale)
         for reader in readers:
             reader.store(reader.weight * scale)
     return len(groups)
@@ -43,8 +49,3 @@ def _groups(model: onnx.ModelProto) -> Iterator[tuple[NodeProto, Sequence[Weight
         alone = norm.op_type == "LayerNormalization" and readers and len(readers) == len(users)
         if alone and all(name in stored and len(stored[name].dims) == 1 for name in norm.input[1:]):
             yield norm, readers
-
-
-def _divide(tensor: TensorProto, scale: np.ndarray) -> None:
-    divided = (numpy_helper.to_array(tensor) / scale).astype(np.float32)
-    tensor.CopyFrom(numpy_helper.from_array(divided, tensor.name))

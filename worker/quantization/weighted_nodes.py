@@ -31,11 +31,11 @@ class WeightedNode:
         return stored.T if self.stored_transposed else stored
 
     def store(self, weight: np.ndarray) -> None:
-        _replace(self.weights, weight.T if self.stored_transposed else weight)
+        replace_values(self.weights, weight.T if self.stored_transposed else weight)
 
     def store_bias(self, bias: np.ndarray) -> None:
         assert self.bias is not None
-        _replace(self.bias, bias)
+        replace_values(self.bias, bias)
 
     @property
     def input(self) -> str:
@@ -88,5 +88,5 @@ def _bias(node: NodeProto, model: onnx.ModelProto, stored: Mapping[str, TensorPr
     return next((stored[name] for name in users[0].input if name in stored and len(stored[name].dims) == 1), None)
 
 
-def _replace(tensor: TensorProto, value: np.ndarray) -> None:
+def replace_values(tensor: TensorProto, value: np.ndarray) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value, dtype=np.float32), tensor.name))
