@@ -5,30 +5,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tests.worker.architectures import configs
+from tests.worker.architectures.configs import Config
 from tests.worker.importing.networks import Case
 
-BERT = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "vocab_size": 60,
-    "max_position_embeddings": 40,
-}
+
+def _settings(config: Config) -> Config:
+    """What a config's class takes, without what chooses the classes."""
+    return {name: value for name, value in config.items() if name not in ("model_type", "architectures")}
+
+
+BERT = _settings(configs.BERT)
 VISION = {name: BERT[name] for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")}
-DISTILBERT = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "vocab_size": 60}
+DISTILBERT = _settings(configs.DISTILBERT)
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 60, "n_positions": 40, "use_cache": False}
-SPEECH = {
-    **VISION,
-    "conv_dim": [16, 16],
-    "conv_stride": [5, 4],
-    "conv_kernel": [10, 4],
-    "num_feat_extract_layers": 2,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-    "classifier_proj_size": 16,
-    "vocab_size": 12,
-}
+SPEECH = _settings(configs.WAV2VEC2)
 CONVNEXT = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 2, 1], "image_size": 64}
 SWIN = {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "image_size": 32, "window_size": 4}
 RESNET = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"}
