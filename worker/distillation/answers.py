@@ -15,12 +15,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import kl_div, log_softmax, mse_loss
+from torch.nn.functional import mse_loss
 
 from worker.evaluation.answers import are_probabilities, class_axis, has_class_scores
 from worker.network import tensors_in
 from worker.training import Batch
-from worker.training.objectives import class_logits, likeness, loss_of_labels
+from worker.training.objectives import class_logits, likeness, loss_of_labels, soft_target_loss
 
 LabelsUsed = Literal["true", "teacher", "none"]
 
@@ -96,10 +96,3 @@ def kind_of_answers(module: nn.Module, examples: Batch) -> AnswerKind:
         certain=labels is not None,
         probabilities=are_probabilities(answers, labels),
     )
-
-
-def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² KL(teacher || student) of logits of shape (choices, classes), the mean over choices. The factor keeps
-    gradients of one size for every temperature."""
-    given, target = (log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
-    return temperature**2 * kl_div(given, target, reduction="batchmean", log_target=True)

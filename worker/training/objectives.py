@@ -69,16 +69,20 @@ def loss_of_imitation(answers: Sequence[Tensor], wanted: Sequence[Tensor], *, pr
     return divergence(answers[0], wanted[0], probabilities=probabilities) + likeness(answers, wanted)
 
 
-def divergence(answers: Tensor, wanted: Tensor, *, probabilities: bool, temperature: float = 1.0) -> Tensor:
+def divergence(answers: Tensor, wanted: Tensor, *, probabilities: bool) -> Tensor:
     """KL(wanted || answers) over classes, the mean over all choices; 0 where there is no score for each class."""
     if not has_class_scores(_shape_of(wanted)):
         return answers.new_zeros(())
     axis = class_axis(_shape_of(wanted))
-    given, target = (
-        functional.log_softmax(class_logits(one, axis, probabilities=probabilities) / temperature, dim=1)
-        for one in (answers, wanted)
-    )
-    return functional.kl_div(given, target, reduction="batchmean", log_target=True)
+    given, target = (class_logits(one, axis, probabilities=probabilities) for one in (answers, wanted))
+    return soft_target_loss(given, target, temperature=1.0)
+
+
+def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T² KL(teacher || student) of logits of shape (choices, classes), the mean over choices. The factor keeps
+    gradients of one size for every temperature."""
+    given, target = (functional.log_softmax(logits / temperature, dim=1) for logits in (student, teacher))
+    return temperature**2 * functional.kl_div(given, target, reduction="batchmean", log_target=True)
 
 
 def likeness(answers: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
