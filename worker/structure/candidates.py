@@ -7,6 +7,7 @@ from functools import cached_property
 from torch import Tensor, fx
 
 from app.core.recipes import StructuredPruning
+from worker.layer_selection import selected
 from worker.network import Network
 from worker.run import Run
 from worker.structure.amounts import Ranked, removed_at
@@ -46,8 +47,6 @@ class Candidates:
     @cached_property
     def groups(self) -> list[Group]:
         """Of the unit asked for, whose layers no pattern leaves out."""
-        from worker.techniques.selection import selected  # that package imports this one
-
         kind = "channel" if self.step.unit == "filter" else self.step.unit
         found = [group for group in find_groups(self.module, self.structure) if kind in ("auto", group.kind)]
         chosen = set(selected(self.step, dict.fromkeys(layer for group in found for layer in group.layers)))

@@ -7,10 +7,10 @@ from app.core.recipes import Distillation, StructuredPruning
 from app.core.recipes.distillation import ThinStudent
 from worker.distillation.student import check_fits, student_of
 from worker.distillation.teaching import teach
+from worker.layer_selection import selected
 from worker.network import Network
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import selected
 from worker.training.freezing import trainable_layers
 from worker.training.initialization import initialize
 from worker.training.pruned_weights import PrunedWeights

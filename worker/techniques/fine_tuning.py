@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 
 from app.core.recipes import FineTuning
+from worker.layer_selection import selected
 from worker.network import Network
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import selected
 from worker.training import recovery_objective, train
 from worker.training.freezing import trainable_layers
 from worker.training.initialization import initialize

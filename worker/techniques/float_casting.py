@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from app.core.recipes import FloatCasting
+from worker.layer_selection import layers_left_alone
 from worker.network import Network
 from worker.packing.in_onnx import Weight, pack_weights
 from worker.packing.network import with_packed
 from worker.packing.packed import Cast
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.left_alone import layers_left_alone
 
 
 @apply.register

@@ -13,10 +13,10 @@ from worker.blocks.finding import find_blocks
 from worker.blocks.importance import importance
 from worker.blocks.leaving_out import leave_out
 from worker.inputs import random_inputs
+from worker.layer_selection import selected
 from worker.network import Network, tensors_in
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import selected
 
 BLOCKS = "Blocks that can be left out"
 

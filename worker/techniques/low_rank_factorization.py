@@ -11,10 +11,10 @@ from worker.factorization.allocation import Whole, allocated
 from worker.factorization.graph import called_layers, other_reader, positions, put_chain
 from worker.factorization.layers import factored
 from worker.factorization.plans import Layer, Plan
+from worker.layer_selection import selected
 from worker.network import Network
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import selected
 
 KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 DONE, LEFT = "Factored layers", "Layers left as they are"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from app.core.errors import Problem
 from app.core.recipes import MagnitudePruning
+from worker.layer_selection import selected
 from worker.network import Network
 from worker.run import Run
 from worker.sparsity.amounts import weights_to_remove
@@ -18,7 +19,6 @@ from worker.sparsity.criteria import weight_scores
 from worker.sparsity.ranking import Ranking
 from worker.sparsity.weights import Tensors, prunable_layers, weights_of
 from worker.techniques import apply
-from worker.techniques.selection import selected
 from worker.training import recovery_objective, train
 from worker.training.pruned_weights import PrunedWeights
 

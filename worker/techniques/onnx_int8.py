@@ -9,7 +9,7 @@ import torch
 from app.core.errors import Problem
 from app.core.recipes import Step
 from worker.exporting.onnx import layer_of
-from worker.techniques.selection import selected
+from worker.layer_selection import selected
 
 _INT8 = frozenset({onnx.TensorProto.INT8, onnx.TensorProto.UINT8})
 

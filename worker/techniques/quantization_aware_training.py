@@ -14,6 +14,7 @@ from torch import fx, nn
 from app.core.recipes import QuantizationAwareTraining, StaticQuantization
 from worker.details import Details
 from worker.exporting.onnx import export_onnx
+from worker.layer_selection import selected
 from worker.network import Network, layers_of
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
@@ -22,7 +23,6 @@ from worker.quantization.simulation import ROUNDED_LAYERS, QuantizedFile, simula
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8
-from worker.techniques.selection import selected
 from worker.techniques.static_quantization import StaticQuantizer, warn_of_recurrent_layers
 from worker.training import train
 from worker.training.freezing import trainable_layers

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from app.core.recipes import SparsityTraining
+from worker.layer_selection import selected
 from worker.network import Network, layers_of
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.selection import selected
 from worker.training import Batch, recovery_objective, train
 from worker.training.penalties import PENALTIES, LayerPenalty
 from worker.training.pruned_weights import PrunedWeights

@@ -14,6 +14,7 @@ from torch import nn
 
 from app.core.recipes import StaticQuantization
 from worker.exporting.onnx import layer_named, layer_of
+from worker.layer_selection import matching
 from worker.network import Network
 from worker.quantization.adaptive_rounding import round_adaptively
 from worker.quantization.bias_correction import correct_biases
@@ -30,7 +31,6 @@ from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
 from worker.techniques.quantize_dequantize import tidied
-from worker.techniques.selection import matching
 
 # They have no int8 kernels: quantizing around them would only cost accuracy.
 KEPT_IN_FLOAT = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})

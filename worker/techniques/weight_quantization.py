@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from app.core.errors import Problem
 from app.core.recipes import WeightQuantization
 from worker.importance.gram_matrices import gram_matrices
+from worker.layer_selection import layers_left_alone
 from worker.network import Network
 from worker.packing.error_compensation import compensated
 from worker.packing.in_file import found_again
@@ -20,7 +21,6 @@ from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, bytes_o
 from worker.packing.table import row_of
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.left_alone import layers_left_alone
 
 FEWEST_WEIGHTS = 64
 _TABLE = "Weights"

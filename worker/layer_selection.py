@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from torch import nn
+
 from app.core.errors import Invalid
 from app.core.recipes import Step
+from worker.network import layers_of
 
 _LISTED = 20
 
@@ -27,6 +30,13 @@ def matching(step: Step, patterns: Sequence[str], layers: Iterable[str]) -> set[
                 title="A pattern matches no layer",
             )
     return {name for name in names if _matches(name, patterns)}
+
+
+def layers_left_alone(step: Step, module: nn.Module) -> frozenset[str]:
+    """Those with parameters that the step must not touch; "" stands for what belongs to no layer."""
+    layers = [name for name, layer in layers_of(module).items() if any(True for _ in layer.parameters(recurse=False))]
+    outside = {""} if step.only else set()
+    return frozenset({*layers} - {*selected(step, layers)} | outside)
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
