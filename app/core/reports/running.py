@@ -1,6 +1,7 @@
 """How to run a delivered file: three lines of Python for each format."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from app.core.inputs import Input, InputSpec, NumberInput, tensor_inputs
 from app.core.measurements import OutputFormat
@@ -8,39 +9,64 @@ from app.core.measurements import OutputFormat
 _FREE_SIZE = 16
 
 
+@dataclass(frozen=True)
+class Way:
+    """`load` is an expression with the file's name for `{file}`; `feeds` says that it is run by a session which takes
+    arrays by name, and not called with tensors. `beside` are the files without which it can't be loaded; in both,
+    `{prefix}` is what stands before their names."""
+
+    imports: tuple[str, ...]
+    load: str
+    packages: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    feeds: bool = False
+
+
+WAYS: dict[OutputFormat, Way] = {
+    "onnx": Way(
+        ("numpy", "onnxruntime"), 'onnxruntime.InferenceSession("{file}")', ("onnxruntime", "numpy"), feeds=True
+    ),
+    "torchscript": Way(("torch",), 'torch.jit.load("{file}").eval()', ("torch",)),
+    "state_dict": Way(
+        ("torch", "load_network"),
+        'load_network.load_network("{prefix}network.json", "{file}")',
+        ("torch", "safetensors"),
+        beside=("{prefix}network.json", "load_network.py"),
+    ),
+    "exported_program": Way(("torch",), 'torch.export.load("{file}").module()', ("torch",)),
+}
+
+
 def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[Input]) -> tuple[str, ...]:
     """Tensors are filled with zeros, a batch of one."""
-    if file_format == "onnx":
+    way = WAYS[file_format]
+    imports, loaded = f"import {', '.join(way.imports)}", loading(name, file_format)
+    if way.feeds:
         feeds = ", ".join(
             f'"{spec.name}": numpy.zeros({_shape(spec)}, "{_dtype(spec)}")' for spec in tensor_inputs(inputs)
         )
-        return (
-            "import numpy, onnxruntime",
-            f'session = onnxruntime.InferenceSession("{name}")',
-            f"answers = session.run(None, {{{feeds}}})",
-        )
+        return (imports, f"session = {loaded}", f"answers = session.run(None, {{{feeds}}})")
     given = ", ".join(_given(spec) for spec in inputs)
-    imports, loading = {
-        "torchscript": ("torch", f'torch.jit.load("{name}").eval()'),
-        "state_dict": ("torch, load_network", f'load_network.load_network("network.json", "{name}")'),
-        "exported_program": ("torch", f'torch.export.load("{name}").module()'),
-    }[file_format]
-    return (f"import {imports}", f"network = {loading}", f"answers = network({given})")
+    return (imports, f"network = {loaded}", f"answers = network({given})")
 
 
-def needed_beside(file_format: OutputFormat) -> tuple[str, ...]:
+def loading(name: str, file_format: OutputFormat) -> str:
+    return WAYS[file_format].load.format(file=name, prefix=_prefix(name))
+
+
+def needed_beside(name: str, file_format: OutputFormat) -> tuple[str, ...]:
     """The files without which those lines don't work."""
-    return ("network.json", "load_network.py") if file_format == "state_dict" else ()
+    return tuple(each.format(prefix=_prefix(name)) for each in WAYS[file_format].beside)
 
 
 def needed_packages(file_format: OutputFormat) -> tuple[str, ...]:
-    packages: dict[OutputFormat, tuple[str, ...]] = {
-        "onnx": ("onnxruntime", "numpy"),
-        "torchscript": ("torch",),
-        "state_dict": ("torch", "safetensors"),
-        "exported_program": ("torch",),
-    }
-    return packages[file_format]
+    return WAYS[file_format].packages
+
+
+def _prefix(name: str) -> str:
+    """Files beside `model.safetensors` have plain names; beside another one they bear its own."""
+    stem = name.rpartition(".")[0]
+    return "" if stem == "model" else f"{stem}."
 
 
 def _given(spec: Input) -> str:

@@ -23,16 +23,19 @@ class Tokens(nn.Module):
         return self.embedding(ids).sum(1) * scale
 
 
+@pytest.mark.parametrize("stem", ["model", "model.float32"])
 @pytest.mark.parametrize("file_format", get_args(OutputFormat))
-def test_printed_lines_run(file_format: OutputFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_lines_run(
+    file_format: OutputFormat, stem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inputs = (
         InputSpec(name="ids", shape=("batch", 6), dtype="int64", low=0, high=50),
         InputSpec(name="scale", shape=("batch", 4), dtype="float16"),
     )
     network = Network(fx.symbolic_trace(Tokens().eval()), inputs)
-    name = f"model{SUFFIXES[file_format]}"
+    name = f"{stem}{SUFFIXES[file_format]}"
     companions = EXPORTERS[file_format](network, tmp_path / name)
-    assert {path.name for path in companions} == set(needed_beside(file_format))
+    assert {path.name for path in companions} == set(needed_beside(name, file_format))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     found: dict[str, object] = {}
