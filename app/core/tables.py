@@ -63,7 +63,11 @@ class DatasetRow(Table):
 
 
 class JobRow(Table):
-    """`attempt` is the fencing token: it grows with each claim, and every later write names it."""
+    """`attempt` is the fencing token: it grows with each claim, and every later write names it.
+
+    Of a study's jobs those that the study added to compare the others with are a `control`; one that `waits_for`
+    another is not begun before that one has run the steps that both begin with.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -78,6 +82,9 @@ class JobRow(Table):
     name: Mapped[str | None]
     model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"), index=True)
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    study_id: Mapped[str | None] = mapped_column(ForeignKey("studies.id"), index=True)
+    control: Mapped[bool] = mapped_column(default=False)
+    waits_for: Mapped[str | None] = mapped_column(String(40))
     request: Mapped[dict[str, Any]]
     idempotency_key: Mapped[str | None]
     idempotency_hash: Mapped[str | None]
@@ -106,6 +113,41 @@ class JobModelRow(Table):
 
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class StudyRow(Table):
+    """`open` says that jobs may still be added; a study that is not open is over when its last job has ended. `state`
+    is for whatever adds them."""
+
+    __tablename__ = "studies"
+    __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(40), index=True)
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    name: Mapped[str | None]
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"), index=True)
+    dataset_id: Mapped[str | None] = mapped_column(ForeignKey("datasets.id", ondelete="SET NULL"), index=True)
+    request: Mapped[dict[str, Any]]
+    state: Mapped[dict[str, Any] | None]
+    open: Mapped[bool] = mapped_column(default=False)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    idempotency_key: Mapped[str | None]
+    idempotency_hash: Mapped[str | None]
+    created_at: Mapped[float]
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+
+
+class StudyEventRow(Table):
+    __tablename__ = "study_events"
+    __table_args__ = (Index("ix_study_events_study_id_id", "study_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(String(32))
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[float]
 
 
 class EventRow(Table):
