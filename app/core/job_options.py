@@ -12,6 +12,7 @@ from app.core.tasks import MeasureOptions
 Goal = Literal["latency", "size"]
 Auto = Literal["auto"]
 AUTO: Auto = "auto"
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
 class JobLimits(Schema):
@@ -19,11 +20,10 @@ class JobLimits(Schema):
     memory_mb: int = Field(8192, ge=256, le=1 << 20)
 
 
-class JobOptions(Schema):
-    """What a job may do; a whole job names a model and a data set too."""
+class RunOptions(Schema):
+    """What is said alike of one job and of all jobs of a study."""
 
     name: str | None = Field(None, max_length=200)
-    recipe: Recipe
     outputs: Annotated[
         tuple[OutputFormat | Auto, ...],
         Field(
@@ -31,13 +31,12 @@ class JobOptions(Schema):
             description="Formats; or `auto` alone: every runtime and precision that fits is built and measured.",
         ),
     ] = ("onnx",)
-    seed: int = Field(0, ge=0, lt=1 << 32)
     minimize: Goal = "latency"
     measure: MeasureOptions = MeasureOptions()
     limits: JobLimits = JobLimits()
 
     @model_validator(mode="after")
-    def _names_each_output_once(self) -> "JobOptions":
+    def _names_each_output_once(self) -> "RunOptions":
         if len(set(self.outputs)) != len(self.outputs):
             raise ValueError("`outputs` names a format twice")
         if AUTO in self.outputs and len(self.outputs) > 1:
@@ -48,6 +47,13 @@ class JobOptions(Schema):
     def formats(self) -> tuple[OutputFormat, ...]:
         """Those that are named; none with `auto`, for which the model decides (see `wanted_files`)."""
         return tuple(name for name in self.outputs if name != AUTO)
+
+
+class JobOptions(RunOptions):
+    """What a job may do; a whole job names a model and a data set too."""
+
+    recipe: Recipe
+    seed: Seed = 0
 
 
 class JobRequest(JobOptions):

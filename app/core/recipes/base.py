@@ -14,6 +14,7 @@ from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
 Stage = Literal["prepare", "prune", "recover", "quantize"]
+Control = Literal["random", "magnitude"]
 STAGES: tuple[Stage, ...] = ("prepare", "prune", "recover", "quantize")
 
 Pattern = Annotated[str, Field(min_length=1, max_length=200, examples=["conv1", "encoder.*"])]
@@ -63,6 +64,10 @@ class StepBase(Schema):
     def unavailable_because(cls, facts: ModelFacts) -> str | None:
         """Why this technique can't work on such a model, or None where it can."""
         return cls._out_of_reach(facts) or cls.missing_layers(facts)
+    def as_control(self, control: Control) -> "StepBase | None":  # noqa: ARG002
+        """The step that removes as much, but at random or by plain magnitude; None for steps that have no such."""
+        return None
+
 
     @classmethod
     def _out_of_reach(cls, facts: ModelFacts) -> str | None:

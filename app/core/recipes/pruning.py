@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from app.core.facts import ModelFacts
-from app.core.recipes.base import StepBase
+from app.core.recipes.base import Control, StepBase
 from app.core.recipes.schedules import Schedule
 
 Criterion = Literal["l1", "l2", "random", "gradient", "snip", "wanda", "obd", "stability", "spread", "lsh"]
@@ -64,6 +64,14 @@ class MagnitudePruning(StepBase):
     def amount(self) -> float:
         """The fraction to remove when no other amount is given."""
         return 0.5 if self.sparsity is None else self.sparsity
+
+    def as_control(self, control: Control) -> "MagnitudePruning | None":
+        """Not for a `threshold`, which takes another amount by each criterion."""
+        if self.threshold is not None:
+            return None
+        if control == "random":
+            return self.model_copy(update={"criterion": "random"})
+        return self.model_copy(update={"criterion": "l1", "schedule": Schedule()})
 
     def must_have_data(self) -> bool:
         return self.criterion in FROM_DATA or self.schedule.epochs > 0

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from app.core.facts import ModelFacts
-from app.core.recipes.base import Pattern, StepBase
+from app.core.recipes.base import Control, Pattern, StepBase
 from app.core.recipes.schedules import Schedule
 from app.core.schemas import Schema
 
@@ -100,6 +100,11 @@ class StructuredPruning(StepBase):
     def amount(self) -> float:
         """The ratio where nothing else says how much."""
         return 0.5 if self.ratio is None else self.ratio
+
+    def as_control(self, control: Control) -> "StructuredPruning":
+        if control == "random":
+            return self.model_copy(update={"criterion": "random"})
+        return self.model_copy(update={"criterion": "l1", "schedule": Schedule()})
 
     def must_have_data(self) -> bool:
         return self.criterion in FROM_DATA or self.schedule.epochs > 0
