@@ -1,5 +1,7 @@
 """Does a data set fit a network? Found out before anything is computed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor
 
@@ -16,14 +18,27 @@ _ROWS_AT_ONCE = 4096
 
 def fitting_data(network: Network, dataset: Dataset) -> NetworkData:
     """The data set under the network's input names. Raises Invalid where either can't take the other."""
-    data = dataset.for_network(network.inputs)
-    for half in (data.train, data.test):
-        for spec in network.inputs:
-            check_input(spec, half.inputs[spec.name])
+    data = _under_names(dataset, network.inputs)
     arrays, _ = data.test.take(range(min(2, len(data.test))))
     output = network.run(*as_inputs(network.inputs, arrays))[0]
     for half in (data.train, data.test):
         _check_labels(half, output)
+    return data
+
+
+def fits_inputs(inputs: Sequence[InputSpec], dataset: Dataset) -> bool:
+    try:
+        _under_names(dataset, inputs)
+    except Invalid:
+        return False
+    return True
+
+
+def _under_names(dataset: Dataset, inputs: Sequence[InputSpec]) -> NetworkData:
+    data = dataset.for_network(tuple(inputs))
+    for half in (data.train, data.test):
+        for spec in inputs:
+            check_input(spec, half.inputs[spec.name])
     return data
 
 

@@ -10,6 +10,8 @@ from app.core.inputs import InputSpec
 from app.core.tasks import InspectDataset, InspectModel, ModelFile
 from tests.worker.jobs import DATA, MODEL, compress, inspected, job_folder, save_data, save_torchscript, silent
 from tests.worker.networks import NETWORKS, Example
+from worker.data import Dataset, open_dataset
+from worker.data_fit import fitting_data
 from worker.loading import open_model
 from worker.pipeline import perform
 
@@ -104,6 +106,28 @@ def test_a_trace_of_another_layout_falls_back_on_the_first_layer(tmp_path: Path)
     inspection = inspect(tmp_path)
     assert inspection.inputs[0].shape == ("batch", 6)
     assert open_model(ModelFile(path=MODEL, format="torchscript"), tmp_path, None).doubtful
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2), (6,)])
+def test_a_guess_gives_way_to_examples_that_come_later(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    model, dataset = guessed_before_data(tmp_path, shape)
+    assert open_model(model, tmp_path, dataset).inputs[0].shape == ("batch", *shape)
+
+
+def test_a_guess_stays_where_the_network_cannot_take_the_examples(tmp_path: Path) -> None:
+    model, dataset = guessed_before_data(tmp_path, (7,))
+    opened = open_model(model, tmp_path, dataset)
+    assert opened.inputs[0].shape == ("batch", 6)
+    with pytest.raises(Invalid, match="Give the data set's arrays the network's shape"):
+        fitting_data(opened.editable(), dataset)
+
+
+def guessed_before_data(folder: Path, shape: tuple[int, ...]) -> tuple[ModelFile, Dataset]:
+    """A flattening network, whose file doesn't tell what it flattens, and examples of this shape."""
+    archive(folder, nn.Sequential(nn.Flatten(), nn.Linear(6, 4)), NETWORKS["mlp"], scripted=True)
+    model = ModelFile(path=MODEL, format="torchscript", inputs=inspect(folder).inputs, inputs_from="guessed")
+    np.savez(folder / DATA.path, x=np.zeros((20, *shape), np.float32))
+    return model, open_dataset(folder, DATA)
 
 
 def test_several_inputs_are_known_from_the_trace(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from worker.architectures.by_name import ByName
 from worker.archives.state import state_kept
 from worker.arrays import Array
 from worker.data import ONLY_INPUT, Dataset
+from worker.data_fit import fits_inputs
 from worker.inputs import random_inputs, with_numbers
 from worker.loading.exported_programs import ProgramNetwork
 from worker.loading.numbers import arguments_of, is_number, with_guessed_numbers
@@ -34,7 +35,7 @@ def resolve_inputs(
 
     `recorded` are those that the file was traced with: the first guess.
     """
-    if model.inputs is not None:
+    if model.inputs is not None and not _guess_in_vain(model, dataset):
         check_forward(module, model.inputs)
         return model.inputs, model.inputs_from or "given"
     if isinstance(module, ProgramNetwork):
@@ -42,11 +43,18 @@ def resolve_inputs(
         return module.inputs, "given"
     names = _argument_names(module)
     if dataset is not None:
-        found = _from_dataset(dataset, names, module)
-        return _first_that_runs(module, with_guessed_numbers(module, found)), "dataset"
+        found = with_guessed_numbers(module, _from_dataset(dataset, names, module))
+        return _first_that_runs(module, chain(found, (model.inputs,) if model.inputs else ())), "dataset"
     first = (recorded,) if recorded else ()
     guesses = with_guessed_numbers(module, chain(first, _guesses(module, names)))
     return _first_that_runs(module, guesses), "guessed"
+
+
+def _guess_in_vain(model: ModelFile, dataset: Dataset | None) -> bool:
+    """What inspection guessed can run, and yet be of another shape than the examples that came later."""
+    if model.inputs is None or model.inputs_from != "guessed" or dataset is None:
+        return False
+    return not fits_inputs(tensor_inputs(model.inputs), dataset)
 
 
 def recorded_inputs(path: Path, module: nn.Module) -> Inputs | None:
