@@ -33,6 +33,7 @@ class Subject:
     name: str
     file: Path
     data: Path
+    inputs: list[dict[str, Any]]
 
     @property
     def measure(self) -> str:
@@ -66,6 +67,16 @@ class Point:
 def subjects(folder: Path) -> list[Subject]:
     manifest = json.loads((folder / "manifest.json").read_text())
     return [
-        Subject(name, folder / "models" / f"{name}.torchscript.pt", folder / "data" / f"{entry['data']}.npz")
+        Subject(
+            name,
+            folder / "models" / f"{name}.torchscript.pt",
+            folder / "data" / f"{entry['data']}.npz",
+            [_input(**entry["input"])],
+        )
         for name, entry in manifest.items()
     ]
+
+
+def _input(shape: list[int | None], dtype: str) -> dict[str, Any]:
+    """Half precision is what the photos are stored in; the networks take float32."""
+    return {"name": "x", "shape": ["batch", *shape[1:]], "dtype": dtype.replace("float16", "float32")}

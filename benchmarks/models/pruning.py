@@ -43,7 +43,8 @@ class Bench:
         missing = [point for point in wanted if facts is None or not self._succeeded(point, facts)]
         if not missing:
             return
-        model, dataset = client.upload_model(subject.file).id, client.upload_dataset(subject.data).id
+        model = client.upload_model(subject.file, inputs=subject.inputs).id
+        dataset = client.upload_dataset(subject.data).id
         client.wait_for_dataset(dataset)
         facts = client.wait_for_model(model).facts
         assert facts is not None, f"{subject.name} was refused"
