@@ -74,7 +74,7 @@ def _loaded(task: Compress, folder: Path, report: Report) -> Run:
     def network_of(model_id: str) -> Network:
         return load_network(task.models[model_id], folder, dataset)
 
-    run = Run(task.seed, report, network, data, network_of)
+    run = Run(task.seed, report, network, data, network_of, task.outputs)
     for warning in network.warnings:
         run.warn(warning)
     return run

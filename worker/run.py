@@ -1,11 +1,11 @@
 """What a technique may use beside the network: data, the seed, the upload, and someone to tell."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from app.core.details import Value
-from app.core.measurements import Epoch, Metric
+from app.core.measurements import Epoch, Metric, OutputFormat
 from app.core.tasks import EpochEnded, Message, Progress, Warn
 from worker.data import NetworkData
 from worker.details import Details
@@ -31,8 +31,8 @@ class Run:
     be changed; a technique works on a copy.
 
     `network_of` loads a model that the present step names in its `models`, by its id, afresh each time; it raises
-    `Invalid` where that can't be edited. `share` is the part of the whole work (from, to) that the present step fills;
-    `epochs` and `details` are what it has said of itself.
+    `Invalid` where that can't be edited. `formats` are those in which files will be written. `share` is the part of the
+    whole work (from, to) that the present step fills; `epochs` and `details` are what it has said of itself.
     """
 
     seed: int
@@ -40,6 +40,7 @@ class Run:
     upload: Network
     data: NetworkData | None = None
     network_of: Callable[[str], Network] = _no_other_model
+    formats: tuple[OutputFormat, ...] = ()
     step: int | None = None
     share: tuple[float, float] = (0.0, 1.0)
     warnings: list[str] = field(default_factory=list)
@@ -90,6 +91,12 @@ class Run:
         if message not in self.warnings:
             self.warnings.append(message)
             self.report(Warn(message=message[:2000]))
+
+    def silenced(self) -> "Run":
+        """One that nobody hears, for work that is only tried."""
+        return replace(
+            self, report=lambda _message: None, warnings=[], epochs=[], details=Details(), _furthest=_Furthest()
+        )
 
     def enter(self, share: tuple[float, float], step: int | None = None) -> None:
         self.share, self.step, self.epochs, self.details = share, step, [], Details()

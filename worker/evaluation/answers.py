@@ -89,6 +89,15 @@ def squared_errors(answers: Array, targets: Array) -> Array:
     return errors
 
 
+def relative_error(answers: Array, reference: Array) -> float:
+    """The mean squared error as a fraction of the reference's variance (the inverse of the signal-to-noise ratio);
+    infinite where answers aren't finite."""
+    if not reference.size:
+        return 0.0
+    error = float(((reference - answers) ** 2).mean() / max(float(reference.var()), 1e-12))
+    return error if np.isfinite(error) else np.inf
+
+
 def cosine(answers: Array, reference: Array) -> float:
     """The mean over examples of the cosine between both answers; with one value an example, one cosine over all."""
     left, right = _rows(answers), _rows(reference)

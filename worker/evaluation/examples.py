@@ -10,6 +10,7 @@ from torch import Tensor
 
 from app.core.inputs import InputSpec
 from app.core.tasks import DatasetFile
+from worker.data import Examples as Part
 from worker.data import open_dataset
 from worker.evaluation.runtimes import Array
 from worker.inputs import as_inputs, random_inputs, shape_of
@@ -37,7 +38,10 @@ def examples_for(inputs: Sequence[InputSpec], dataset: DatasetFile | None, folde
 
 
 def _test_examples(inputs: Sequence[InputSpec], dataset: DatasetFile, folder: Path) -> Examples:
-    part = open_dataset(folder, dataset).for_network(inputs).test
+    return examples_of(open_dataset(folder, dataset).for_network(inputs).test, inputs)
+
+
+def examples_of(part: Part, inputs: Sequence[InputSpec]) -> Examples:
     return Examples(
         count=len(part),
         batches=lambda: (as_inputs(inputs, arrays) for arrays, _ in part.batches(BATCH_SIZE)),
@@ -46,10 +50,10 @@ def _test_examples(inputs: Sequence[InputSpec], dataset: DatasetFile, folder: Pa
     )
 
 
-def synthetic_examples(inputs: Sequence[InputSpec], seed: int) -> Examples:
-    """256 random examples, fewer (but 16) where one is so large that they would fill the memory."""
+def synthetic_examples(inputs: Sequence[InputSpec], seed: int, most: int = SYNTHETIC_EXAMPLES) -> Examples:
+    """`most` random examples, fewer (but 16) where one is so large that they would fill the memory."""
     values = sum(prod(shape_of(spec, 1)) for spec in inputs)
-    count = max(16, min(SYNTHETIC_EXAMPLES, _MOST_SYNTHETIC_VALUES // values))
+    count = max(16, min(most, _MOST_SYNTHETIC_VALUES // values))
     tensors = random_inputs(inputs, count, seed)
     starts = range(0, count, BATCH_SIZE)
     return Examples(

@@ -66,6 +66,15 @@ def change_ci95(answers: Array, reference: Array, examples: Examples) -> Interva
     return float(change.mean() - half), float(change.mean() + half)
 
 
+def fall(answers: Array, before: Array, reference: Array, examples: Examples) -> tuple[float, float]:
+    """What the metric's value falls by from the answers `before` on, in its own unit (a squared error by what it
+    rises), and the standard error of that: both answered the same examples."""
+    metric = compare.metric_of(examples.labels)
+    change = _values(metric, before, reference, examples) * 1.0 - _values(metric, answers, reference, examples)
+    sign = -1.0 if metric == "mean_squared_error" else 1.0
+    return sign * float(change.mean()), float(change.std() / np.sqrt(change.size))
+
+
 def _values(metric: Metric, answers: Array, reference: Array, examples: Examples) -> Array:
     """What the metric's value is the mean of."""
     values = compare.scores(metric, answers, reference, examples.labels)

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from worker.evaluation.answers import relative_error as error_of_output
 from worker.quantization.activations import Feed, values
 from worker.quantization.ranges import Ranges
 from worker.quantization.rounding import Rounding
@@ -34,12 +35,8 @@ def answers(model: onnx.ModelProto, feeds: Iterable[Feed]) -> list[np.ndarray]:
 
 
 def relative_error(exact: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> float:
-    """The mean squared error as a fraction of the answers' variance (the inverse of the signal-to-noise ratio), of
-    the worst output; infinite where answers aren't finite."""
-    errors = [
-        float(((a - b) ** 2).mean() / max(float(a.var()), 1e-12)) for a, b in zip(exact, found, strict=True) if a.size
-    ]
-    return max((error if np.isfinite(error) else np.inf for error in errors), default=0.0)
+    """Of the worst output."""
+    return max((error_of_output(b, a) for a, b in zip(exact, found, strict=True)), default=0.0)
 
 
 @contextmanager

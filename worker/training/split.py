@@ -25,9 +25,9 @@ def split(examples: Examples, fraction: float, most: int) -> Split:
 
     `most` bounds the number of examples to judge by.
     """
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(examples))
-    held_back = min(round(fraction * len(examples)), most)
-    validation, training = np.sort(order[:held_back]), np.sort(order[held_back:])
+    order = _order(examples)
+    count = min(round(fraction * len(examples)), most)
+    validation, training = np.sort(order[:count]), np.sort(order[count:])
     if len(training) < FEWEST_EXAMPLES:
         raise Invalid(
             f"The data set has {len(examples)} training examples, and training needs at least {FEWEST_EXAMPLES}. "
@@ -35,5 +35,14 @@ def split(examples: Examples, fraction: float, most: int) -> Split:
             code="too_few_examples",
             title="There are too few examples to train on",
         )
-    seen = np.sort(order[held_back : 2 * held_back])
+    seen = np.sort(order[count : 2 * count])
     return Split(examples.at(training), examples.at(validation), examples.at(seen))
+
+
+def held_back(examples: Examples, count: int) -> Examples:
+    """The `count` examples that every split holds back first."""
+    return examples.at(np.sort(_order(examples)[:count]))
+
+
+def _order(examples: Examples) -> np.ndarray:
+    return np.random.default_rng(SPLIT_SEED).permutation(len(examples))

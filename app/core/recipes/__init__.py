@@ -12,6 +12,7 @@ from app.core.recipes.distillation import Distillation
 from app.core.recipes.fine_tuning import FineTuning
 from app.core.recipes.layer_pruning import LayerPruning
 from app.core.recipes.low_rank_factorization import LowRankFactorization
+from app.core.recipes.mixed_precision import MixedPrecision
 from app.core.recipes.pruning import MagnitudePruning
 from app.core.recipes.quantization import DynamicQuantization, StaticQuantization
 from app.core.recipes.quantization_aware_training import QuantizationAwareTraining
@@ -31,7 +32,8 @@ Step = Annotated[
     | DynamicQuantization
     | QuantizationAwareTraining
     | WeightQuantization
-    | FloatCasting,
+    | FloatCasting
+    | MixedPrecision,
     Field(discriminator="technique"),
 ]
 
@@ -49,6 +51,7 @@ __all__ = [
     "LayerPruning",
     "LowRankFactorization",
     "MagnitudePruning",
+    "MixedPrecision",
     "QuantizationAwareTraining",
     "SparsityTraining",
     "Stage",
