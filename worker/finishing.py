@@ -1,10 +1,11 @@
-"""After the children: one result out of their measurements, the reports, and the list of files to publish."""
+"""After the children: one result out of their measurements, the reports, the bundle, and the files to publish."""
 
 import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.core.bundles import CARD, Bundle, model_card
 from app.core.choosing import FileFacts
 from app.core.inputs import Inputs, tensor_inputs
 from app.core.job_options import JobOptions, JobRequest
@@ -15,7 +16,11 @@ from app.core.recipes import Step
 from app.core.reports import REPORT_KINDS, ReportData, render
 from app.core.results import assemble
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
+from worker import usage
 from worker.job_folder import JobFolder
+
+BUNDLE = "bundle.zip"
+_MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -35,15 +40,48 @@ class Made:
     files: dict[str, Path]
 
 
-def finish(claim: Claim, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...], measured: Measured) -> Made:
+def finish(
+    claim: Claim, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...], measured: Measured, disk_mb: int
+) -> Made:
+    """`disk_mb` is what the job may have in its folder in all."""
     result = _result(claim, folder, options, measured)
-    files = _delivered(folder, measured.compression, result)
+    bundle = _bundle(folder, measured, result)
+    if not _has_room(folder, bundle, disk_mb):
+        bundle, result = None, _without_bundle(result, disk_mb)
     report = _report_data(claim, folder, options, steps, measured, result)
-    for kind in REPORT_KINDS:
-        path = folder.outputs / kind
-        path.write_text(render(report, kind), encoding="utf-8")
-        files[kind] = path
+    files = _delivered(folder, measured.compression, result) | _written(folder, report)
+    if bundle is not None:
+        files[BUNDLE] = folder.outputs / BUNDLE
+        bundle.write(files[BUNDLE], report)
     return Made(result, files)
+
+
+def _written(folder: JobFolder, report: ReportData) -> dict[str, Path]:
+    """The reports and the model card."""
+    texts: dict[str, str] = {kind: render(report, kind) for kind in REPORT_KINDS}
+    texts[CARD] = model_card(report)
+    for name, text in texts.items():
+        (folder.outputs / name).write_text(text, encoding="utf-8")
+    return {name: folder.outputs / name for name in texts}
+
+
+def _bundle(folder: JobFolder, measured: Measured, result: Result) -> Bundle | None:
+    sample = measured.measurements[result.best].sample
+    best = next(file for file in measured.compression.files if file.name == result.best)
+    return None if sample is None else Bundle(_paths_of(folder, best), folder.path / sample)
+
+
+def _has_room(folder: JobFolder, bundle: Bundle | None, disk_mb: int) -> bool:
+    size = 0 if bundle is None else bundle.size_bytes()
+    return usage.disk_mb(folder.outputs) + size / _MEBIBYTE <= disk_mb
+
+
+def _without_bundle(result: Result, disk_mb: int) -> Result:
+    told = (
+        f"{BUNDLE} was left out: with the job's other files it would take more than the {disk_mb} MB that a job "
+        "may have on disk. Ask for fewer outputs or steps, or have MODELPRESS_DISK_MB raised."
+    )
+    return result.model_copy(update={"warnings": (*result.warnings, told)})
 
 
 def _result(claim: Claim, folder: JobFolder, options: JobOptions, measured: Measured) -> Result:
@@ -78,10 +116,14 @@ def _delivered(folder: JobFolder, compression: Compression, result: Result) -> d
     by_name: dict[str, WrittenFile] = {file.name: file for file in compression.files}
     files: dict[str, Path] = {}
     for artifact in result.artifacts:
-        written = by_name[artifact.name]
-        files[artifact.name] = folder.path / written.path
-        files |= {Path(companion).name: folder.path / companion for companion in written.companions}
+        files |= _paths_of(folder, by_name[artifact.name])
     return files
+
+
+def _paths_of(folder: JobFolder, written: WrittenFile) -> dict[str, Path]:
+    """The file and its companions, by the names under which each is published."""
+    companions = {Path(companion).name: folder.path / companion for companion in written.companions}
+    return {written.name: folder.path / written.path, **companions}
 
 
 def _taken(compression: Compression) -> Inputs:

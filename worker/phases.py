@@ -84,7 +84,8 @@ class JobRunner:
         compression, measurements = measure(children, model, folder, options, compression)
         timings = run_timed(children, model, options, compression)
         hold.report(TIMED, None, "Writing the report")
-        made = finish(hold.claim, folder, options, wanted.steps, Measured(compression, measurements, timings))
+        measured = Measured(compression, measurements, timings)
+        made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
 
     def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Checkpoints:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.core.details import DetailTable
+from app.core.instructions import Arithmetic
 from app.core.schemas import Schema
 
 OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
@@ -125,6 +126,8 @@ class Verification(Schema):
 
 
 class ArtifactResult(Schema):
+    """`arithmetic` says in what the file computes beside float32 (see `instructions.py`)."""
+
     name: str
     format: OutputFormat
     size_bytes: int
@@ -132,6 +135,7 @@ class ArtifactResult(Schema):
     url: str | None = None
     measured: Measurement
     verified: Verification
+    arithmetic: tuple[Arithmetic, ...] = ()
 
 
 class Environment(Schema):

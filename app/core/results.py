@@ -107,6 +107,7 @@ def _steps(compression: Compression, files: Sequence[MeasuredFile], best: Measur
         StepResult(
             technique=step.technique,
             seconds=step.seconds,
+            run_by=step.run_by,
             epochs=step.epochs,
             details=step.details,
             after=_after(position, len(compression.steps), files, best).measurement,
@@ -133,6 +134,7 @@ def _artifact(each: MeasuredFile) -> ArtifactResult:
         sha256=each.facts.sha256,
         measured=each.measurement,
         verified=each.found.verified,
+        arithmetic=each.found.arithmetic,
     )
 
 

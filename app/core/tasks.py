@@ -22,6 +22,7 @@ from app.core.facts import DatasetFacts, DatasetFormat, ModelFormat, ModelInspec
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
 from app.core.inputs import Inputs, InputsFrom, InputSpec
+from app.core.instructions import Arithmetic
 from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
 from app.core.schemas import Schema
@@ -140,10 +141,11 @@ class WrittenFile(Schema):
 
 
 class StepTiming(Schema):
-    """What a step did, apart from the file that it left."""
+    """What a step did, apart from the file that it left. `run_by` is another job that ran it, in place of this one."""
 
     technique: str
     seconds: float
+    run_by: str | None = Field(None, max_length=40)
     epochs: tuple[Epoch, ...] = Field((), max_length=MOST_EPOCHS_KEPT)
     details: tuple[DetailTable, ...] = Field((), max_length=MOST_TABLES)
 
@@ -194,7 +196,8 @@ class Measure(Schema):
 
 
 class FileMeasurement(Schema):
-    """`quality_change_ci95` is of the change against the upload's answers to the same examples."""
+    """`quality_change_ci95` is of the change against the upload's answers to the same examples. `sample` is an .npz of
+    `input.NAME` and `output.NUMBER`: a few examples with this file's own answers."""
 
     name: str
     verified: Verification
@@ -202,6 +205,8 @@ class FileMeasurement(Schema):
     quality_change_ci95: tuple[float, float] | None = None
     peak_memory_mb: float
     nonzero_parameters: int | None = None
+    arithmetic: tuple[Arithmetic, ...] = ()
+    sample: InFolder | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -12,7 +12,7 @@ _INSTRUCTION_SETS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_tile",
     "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve", "sve2",
 )  # fmt: skip
-_PACKAGES = ("torch", "onnxruntime", "onnx", "numpy")
+_PACKAGES = ("torch", "onnxruntime", "onnx", "numpy", "safetensors")
 
 
 def environment(threads: int) -> Environment:

@@ -10,9 +10,11 @@ from app.core.inputs import InputSpec, tensor_inputs
 from app.core.tasks import FileMeasurement, Measure, Progress, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.answers import Array
+from worker.evaluation.arithmetic import arithmetic_of
 from worker.evaluation.examples import examples_for
 from worker.evaluation.quality import answer_all, change_ci95, judge
 from worker.evaluation.runtimes import Runtime
+from worker.evaluation.sample import write_sample
 from worker.inputs import random_inputs
 
 UPLOAD_ANSWERS = Path("outputs", "upload-answers.npz")
@@ -43,6 +45,8 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
         quality=judge(answers, reference, examples),
         quality_change_ci95=None if file.role == "upload" else change_ci95(answers, reference, examples),
         peak_memory_mb=peak_memory_mb,
+        arithmetic=arithmetic_of(file, folder),
+        sample=write_sample(file, runtime, folder, inputs) if file.role == "artifact" else None,
     )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from app.core.errors import Problem
 from app.core.inputs import Input, InputSpec
 from app.core.measurements import Verification
 from app.core.tasks import WrittenFile
+from worker.evaluation.probe import read_probe
 from worker.evaluation.runtimes import Array, Runtime, load_runtime
 
 LOSSLESS_TOLERANCE = 1e-4
@@ -40,7 +40,7 @@ def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[I
     """
     if file.probe is None:
         return Verification(loaded=True, max_difference=None, cosine=None)
-    asked, expected = _read_probe(folder / file.probe, inputs)
+    asked, expected = read_probe(folder / file.probe, inputs)
     answers = run(file, runtime, asked)
     if [a.shape for a in answers] != [e.shape for e in expected]:
         raise _differs(file, "its outputs have other shapes than the network's")
@@ -59,13 +59,6 @@ def _compared(file: WrittenFile, given: Array, wanted: Array) -> Verification:
     lengths = float(np.linalg.norm(given) * np.linalg.norm(wanted))
     cosine = float(np.clip(given @ wanted / lengths, -1, 1)) if lengths else None
     return Verification(loaded=True, max_difference=difference, cosine=cosine)
-
-
-def _read_probe(path: Path, inputs: Sequence[InputSpec]) -> tuple[list[Tensor], list[Array]]:
-    with np.load(path, allow_pickle=False) as probe:
-        asked = [torch.from_numpy(probe[f"input.{spec.name}"]) for spec in inputs]
-        outputs = sum(name.startswith("output.") for name in probe.files)
-        return asked, [probe[f"output.{position}"] for position in range(outputs)]
 
 
 def _joined(outputs: list[Array]) -> Array:

@@ -2,7 +2,7 @@
 
 from app.core.inputs import Inputs
 from app.core.job_options import JobRequest
-from app.core.measurements import Result
+from app.core.measurements import ArtifactResult, Result
 from app.core.recipes import Step
 from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
@@ -25,6 +25,10 @@ class ReportData(Schema):
     started_at: Time
     finished_at: Time
     result: Result
+
+    @property
+    def best(self) -> ArtifactResult:
+        return next(artifact for artifact in self.result.artifacts if artifact.name == self.result.best)
 
     def request_again(self) -> JobRequest:
         """A body for POST /v1/jobs that runs the same steps, whatever a preset may mean by then."""

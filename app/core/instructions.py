@@ -1,0 +1,28 @@
+"""Which instructions of a CPU a file wants, and what becomes of it without them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Arithmetic = Literal["int8"]
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Any one of `names` does; they are those of /proc/cpuinfo, on x86 and on ARM."""
+
+    names: tuple[str, ...]
+    without: str
+
+
+WANTED: dict[Arithmetic, Instructions] = {
+    "int8": Instructions(
+        ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"),
+        "It still runs there, but slower, and sums of products may overflow, which changes answers.",
+    )
+}
+
+
+def said_of(arithmetic: Arithmetic) -> str:
+    """For people."""
+    wanted = WANTED[arithmetic]
+    return f"Computes in {arithmetic}, for which a CPU should have one of {', '.join(wanted.names)}. {wanted.without}"
