@@ -25,7 +25,7 @@ setup: $(INSTALLED)    ## Make .venv with everything in it
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[server,worker,dev]'
+		$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[server,worker,openvino,dev]'
 	@touch $@
 
 demo: setup    ## Start the service, compress a real trained model over HTTP, print the report

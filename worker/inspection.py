@@ -9,11 +9,21 @@ import torch
 from torch import nn
 
 from app.core.errors import Invalid
-from app.core.facts import Blocker, DatasetFacts, LayerFacts, ModelFacts, ModelInspection, TechniqueFacts
+from app.core.facts import (
+    EVERY_FORMAT,
+    PLAIN_FORMATS,
+    Blocker,
+    DatasetFacts,
+    LayerFacts,
+    ModelFacts,
+    ModelInspection,
+    TechniqueFacts,
+)
 from app.core.facts import Task as DataTask
 from app.core.layouts import layout_of
 from app.core.recipes import TECHNIQUES
 from app.core.tasks import InspectDataset, InspectModel
+from worker import openvino_extra
 from worker.archives.module import StoredLayer
 from worker.arrays import Array
 from worker.counting import count
@@ -73,6 +83,7 @@ def facts_of(network: Network) -> ModelFacts:
         layers=layers,
         answers=_shapes_of_answers(network),
         editable="whole",
+        outputs=EVERY_FORMAT if openvino_extra.is_installed() else PLAIN_FORMATS,
     )
     return facts.model_copy(update=_limits(network)) if network.keeps_its_forward else facts
 

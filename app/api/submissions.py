@@ -23,7 +23,7 @@ from app.api.multipart import Form, FormShape, received_form
 from app.api.strict_json import read_as, read_json_body
 from app.core import datasets, models
 from app.core.errors import FieldError, Invalid
-from app.core.facts import EVERY_FORMAT
+from app.core.facts import PLAIN_FORMATS
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import Job
 from app.core.keys import Caller
@@ -53,12 +53,12 @@ _JSON_EXAMPLES = {
         },
     },
     "pruning": {
-        "summary": "Half of the weights set to zero, in every format",
+        "summary": "Half of the weights set to zero, in every format that needs no extra",
         "value": {
             "model": "model_…",
             "dataset": "dataset_…",
             "recipe": {"steps": [{"technique": "magnitude_pruning", "sparsity": 0.5}]},
-            "outputs": list(EVERY_FORMAT),
+            "outputs": list(PLAIN_FORMATS),
             "seed": 0,
         },
     },

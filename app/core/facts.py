@@ -12,6 +12,9 @@ ModelFormat = Literal["torchscript", "state_dict", "safetensors", "exported_prog
 DatasetFormat = Literal["npz", "safetensors", "images"]
 Editable = Literal["whole", "partly", "no"]
 EVERY_FORMAT: tuple[OutputFormat, ...] = get_args(OutputFormat)
+# What a worker needs for them is an extra of the same name. Whether it has that, inspection finds out.
+OF_EXTRAS: frozenset[OutputFormat] = frozenset({"openvino"})
+PLAIN_FORMATS = tuple(name for name in EVERY_FORMAT if name not in OF_EXTRAS)
 Task = Literal["classification", "regression", "unlabelled"]
 
 
@@ -53,7 +56,7 @@ class ModelFacts(Schema):
     editable: Editable
     parts: tuple[PartFacts, ...] = Field((), description="Submodules, where the whole can't be edited.")
     blocked_by: tuple[Blocker, ...] = ()
-    outputs: tuple[OutputFormat, ...] = Field(EVERY_FORMAT, description="Formats that it can be written in.")
+    outputs: tuple[OutputFormat, ...] = Field(PLAIN_FORMATS, description="Formats that it can be written in.")
     techniques: tuple[TechniqueFacts, ...] = ()
 
     def layer_types(self) -> frozenset[str]:

@@ -54,7 +54,7 @@ def wanted_files(options: JobOptions, facts: ModelFacts, *, has_data: bool) -> W
 
 
 def _held(steps: Sequence[Step], outputs: Sequence[OutputFormat]) -> tuple[OutputFormat, ...]:
-    return tuple(name for name in outputs if all(name in step.formats for step in steps))
+    return tuple(name for name in outputs if all(name in step.held_by() for step in steps))
 
 
 def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data: bool) -> list[Candidate]:
@@ -68,7 +68,7 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
 
 def _fits(step: Step, output: OutputFormat, facts: ModelFacts, *, has_data: bool) -> bool:
     available = TECHNIQUES[step.technique].unavailable_because(facts) is None
-    return available and output in step.formats and (has_data or not step.must_have_data())
+    return available and output in step.held_by() and (has_data or not step.must_have_data())
 
 
 def _no_format() -> Invalid:

@@ -1,5 +1,7 @@
 """A written file -> something that answers, in the runtime that the file is meant for."""
 
+import json
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +15,10 @@ from app.core.inputs import Input, tensor_inputs
 from app.core.tasks import WrittenFile
 from worker.archives.state import ArchiveState
 from worker.exporting.load_network import load_network
+from worker.exporting.openvino import MODEL, PROPERTIES, WEIGHTS
 from worker.inputs import WithNumbers
 from worker.network import tensors_in
+from worker.openvino_extra import openvino
 
 Array = np.ndarray[Any, Any]
 
@@ -52,6 +56,29 @@ class OnnxRuntime:
         answers = self.bind(inputs)()
         assert isinstance(answers, list)
         return answers
+
+
+class OpenVinoRuntime:
+    """Compiled as the archive says, for so many threads and one call at a time."""
+
+    def __init__(self, path: Path, inputs: Sequence[Input], threads: int) -> None:
+        with zipfile.ZipFile(path) as archive:
+            model = openvino().Core().read_model(archive.read(MODEL), archive.read(WEIGHTS))
+            properties = json.loads(archive.read(PROPERTIES))
+        one_call = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
+        self._network = openvino().compile_model(model, "CPU", {**properties, **one_call})
+        self._request = self._network.create_infer_request()
+        self._names = [spec.name for spec in tensor_inputs(inputs)]
+
+    def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
+        # An input that the network never reads is gone from the file.
+        wanted = {each.any_name for each in self._network.inputs}
+        feeds = {n: tensor.contiguous().numpy() for n, tensor in zip(self._names, inputs, strict=True) if n in wanted}
+        return lambda: self._request.infer(feeds, share_inputs=True, share_outputs=True)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+        answers = self.bind(inputs)()
+        return [np.array(answers[output]) for output in self._network.outputs]  # type: ignore[index]
 
 
 class TorchRuntime:
@@ -92,6 +119,8 @@ def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[Input], threa
     path = folder / file.path
     if file.format == "onnx":
         return OnnxRuntime(path, inputs, threads)
+    if file.format == "openvino":
+        return OpenVinoRuntime(path, inputs, threads)
     if file.format == "state_dict":
         description = next(companion for companion in file.companions if companion.endswith(".json"))
         return TorchRuntime(load_network(folder / description, path), threads)

@@ -7,6 +7,7 @@ from app.core.errors import Problem
 from app.core.measurements import OutputFormat
 from worker.exporting.exported_program import export_exported_program
 from worker.exporting.onnx import export_onnx
+from worker.exporting.openvino import export_openvino
 from worker.exporting.state_dict import export_state_dict
 from worker.exporting.torchscript import export_torchscript
 from worker.network import Network
@@ -18,12 +19,14 @@ EXPORTERS: dict[OutputFormat, Exporter] = {
     "torchscript": export_torchscript,
     "state_dict": export_state_dict,
     "exported_program": export_exported_program,
+    "openvino": export_openvino,
 }
 SUFFIXES: dict[OutputFormat, str] = {
     "onnx": ".onnx",
     "torchscript": ".torchscript.pt",
     "state_dict": ".safetensors",
     "exported_program": ".pt2",
+    "openvino": ".openvino.zip",
 }
 
 

@@ -22,7 +22,7 @@ _SEPARATOR = "/"
 
 def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`."""
-    _export_float(network, path)
+    export_float(network, path)
     for number, change in enumerate(network.after_export.get("onnx", ())):
         source = path.with_name(f"{path.stem}.before-{number}.onnx")
         shutil.move(path, source)
@@ -41,7 +41,7 @@ def layer_named(node: str) -> str:
     return node.strip(_SEPARATOR).rpartition(_SEPARATOR)[0].replace(_SEPARATOR, ".")
 
 
-def _export_float(network: Network, path: Path) -> None:
+def export_float(network: Network, path: Path) -> None:
     examples = random_inputs(network.inputs, 2, seed=0)
     outputs = _output_names(network)
     with _quiet():

@@ -24,6 +24,10 @@ class CalibrationData:
         count = -(-len(positions) // self.batch_size)
         self._batches = np.resize(positions, (count, self.batch_size))
 
+    @property
+    def batches(self) -> int:
+        return len(self._batches)
+
     def __iter__(self) -> Iterator[Feed]:
         for positions in self._batches:
             arrays, _ = self._examples.take(positions)

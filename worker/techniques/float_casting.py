@@ -10,6 +10,7 @@ from app.core.recipes import FloatCasting
 from worker.layer_selection import layers_left_alone
 from worker.network import Network
 from worker.packing.in_onnx import Weight, pack_weights
+from worker.packing.in_openvino import cast_weights
 from worker.packing.network import with_packed
 from worker.packing.packed import Cast
 from worker.run import Run
@@ -33,7 +34,11 @@ def float_casting(step: FloatCasting, network: Network, run: Run) -> Network:
         pack_weights(model, left_alone, lambda weight: _cast_weight(weight, dtype))
         onnx.save(model, target)
 
-    return with_packed(network, left_alone, pack).changed_after_export("onnx", pack_in_onnx)
+    def pack_in_openvino(source: Path, target: Path) -> None:
+        cast_weights(source, target, step.dtype, left_alone)
+
+    packed = with_packed(network, left_alone, pack)
+    return packed.changed_after_export("onnx", pack_in_onnx).changed_after_export("openvino", pack_in_openvino)
 
 
 def _cast_weight(weight: Weight, dtype: torch.dtype) -> Cast | None:

@@ -20,6 +20,7 @@ from worker.quantization.adaptive_rounding import round_adaptively
 from worker.quantization.bias_correction import correct_biases
 from worker.quantization.calibration_data import CalibrationData
 from worker.quantization.equalization import equalize
+from worker.quantization.in_openvino import quantize_statically
 from worker.quantization.kept_in_float import kept_in_float
 from worker.quantization.layer_table import decibels, layer_table
 from worker.quantization.ranges import Ranges, find_ranges
@@ -58,7 +59,11 @@ def static_quantization(step: StaticQuantization, network: Network, run: Run) ->
         StaticQuantizer(step, run, data, source, target).quantize()
         check_holds_int8(target, step)
 
-    return network.changed_after_export("onnx", quantize)
+    def quantize_for_openvino(source: Path, target: Path) -> None:
+        run.progress(0.5, "Quantizing for OpenVINO")
+        quantize_statically(source, target, step, data)
+
+    return network.changed_after_export("onnx", quantize).changed_after_export("openvino", quantize_for_openvino)
 
 
 def warn_of_recurrent_layers(network: Network, run: Run) -> None:

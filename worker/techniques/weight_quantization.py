@@ -15,6 +15,7 @@ from worker.network import Network
 from worker.packing.error_compensation import compensated
 from worker.packing.in_file import found_again
 from worker.packing.in_onnx import Weight, pack_weights
+from worker.packing.in_openvino import compress_weights
 from worker.packing.methods import quantized
 from worker.packing.network import with_packed
 from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, bytes_of
@@ -47,10 +48,10 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
         raise _nothing_quantized(step)
     if grams:
         _warn_of_unseen(run, (changed.packed.keys() - network.packed.keys()) - grams.keys())
-    return _changed_in_onnx(step, changed, left_alone)
+    return _changed_in_files(step, changed, left_alone)
 
 
-def _changed_in_onnx(step: WeightQuantization, network: Network, left_alone: Collection[str]) -> Network:
+def _changed_in_files(step: WeightQuantization, network: Network, left_alone: Collection[str]) -> Network:
     """An exporter folds batch norms into weights and joins those of LSTMs: the file's own tensors are rounded again
     where they aren't what was rounded before."""
 
@@ -63,7 +64,10 @@ def _changed_in_onnx(step: WeightQuantization, network: Network, left_alone: Col
         pack_weights(model, left_alone, pack)
         onnx.save(model, target)
 
-    return network.changed_after_export("onnx", pack_in_onnx)
+    def pack_in_openvino(source: Path, target: Path) -> None:
+        compress_weights(source, target, step, left_alone)
+
+    return network.changed_after_export("onnx", pack_in_onnx).changed_after_export("openvino", pack_in_openvino)
 
 
 def _packed(step: WeightQuantization, values: Tensor, rows: int) -> Grouped | Codebook | None:

@@ -40,6 +40,10 @@ class StepBase(Schema):
         """Ids of the models that the step works with, beside the job's own: `run.network_of(id)` loads one."""
         return ()
 
+    def held_by(self) -> tuple[OutputFormat, ...]:
+        """Of `formats`, those that can hold it with these parameters."""
+        return self.formats
+
     def must_have_data(self) -> bool:
         """With these parameters."""
         return self.needs_data
@@ -60,14 +64,14 @@ class StepBase(Schema):
         """Why these parameters can't work on a data set of such arrays, or None where they can."""
         return None
 
-    @classmethod
-    def unavailable_because(cls, facts: ModelFacts) -> str | None:
-        """Why this technique can't work on such a model, or None where it can."""
-        return cls._out_of_reach(facts) or cls.missing_layers(facts)
     def as_control(self, control: Control) -> "StepBase | None":  # noqa: ARG002
         """The step that removes as much, but at random or by plain magnitude; None for steps that have no such."""
         return None
 
+    @classmethod
+    def unavailable_because(cls, facts: ModelFacts) -> str | None:
+        """Why this technique can't work on such a model, or None where it can."""
+        return cls._out_of_reach(facts) or cls.missing_layers(facts)
 
     @classmethod
     def _out_of_reach(cls, facts: ModelFacts) -> str | None:

@@ -15,11 +15,12 @@ DYNAMIC_LAYERS = frozenset({"Linear", "LSTM"})
 
 
 class StaticQuantization(StepBase):
-    """int8 weights and activations, with ranges found on calibration data (Jacob et al., 2018), by ONNX Runtime."""
+    """int8 weights and activations, with ranges found on calibration data (Jacob et al., 2018), by ONNX
+    Runtime, and by NNCF for OpenVINO."""
 
     stage = "quantize"
     needs_data = True
-    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx",)
+    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx", "openvino")
     summary: ClassVar[str] = "int8 weights and activations; ranges come from calibration data. Best for convolutions."
 
     technique: Literal["static_quantization"] = "static_quantization"
@@ -38,6 +39,14 @@ class StaticQuantization(StepBase):
         "nearest", description="`adaround` rounds weights up or down by what the layer's output loses."
     )
     equalize: bool = Field(False, description="Cross-layer equalization: makes the ranges of channels alike.")
+
+    def held_by(self) -> tuple[OutputFormat, ...]:
+        return tuple(name for name in self.formats if name != "openvino" or self._is_known_to_nncf())
+
+    def _is_known_to_nncf(self) -> bool:
+        """Which quantizes for OpenVINO, where activations are of either sign as they need to be."""
+        as_usual = (self.scheme, self.rounding, self.equalize) == ("u8s8", "nearest", False)
+        return as_usual and self.calibration != "entropy" and self.keep_float != "auto"
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

@@ -55,11 +55,13 @@ def check_order(steps: Sequence[Step]) -> None:
 
 def check_outputs(steps: Sequence[Step], outputs: Sequence[OutputFormat]) -> None:
     for position, step in enumerate(steps):
-        missing = [name for name in outputs if name not in step.formats]
+        held_by = step.held_by()
+        missing = [name for name in outputs if name not in held_by]
         if missing:
+            parameters = " with these parameters" if missing[0] in step.formats else ""
             raise Invalid(
-                f"{step.technique} can't be held by the format {missing[0]}. "
-                f"Ask for one of: {', '.join(step.formats)}.",
+                f"{step.technique}{parameters} can't be held by the format {missing[0]}. "
+                f"Ask for one of: {', '.join(held_by)}.",
                 code="output_unavailable",
                 title="A technique can't be written in this format",
                 step=position,
@@ -102,6 +104,13 @@ def check_editable(facts: ModelFacts, outputs: Sequence[OutputFormat]) -> None:
     """What can be written in no format can't be compressed."""
     blockers = "; ".join(f"{blocker.operator} at {blocker.where}: {blocker.advice}" for blocker in facts.blocked_by)
     missing = [name for name in outputs if name not in facts.outputs]
+    if facts.outputs and facts.editable == "whole" and missing:
+        raise Invalid(
+            f"The worker that inspected this model can't write {missing[0]}. Install its extra there (pip install "
+            f"'modelpress[{missing[0]}]') and upload the model again, or ask for one of: {', '.join(facts.outputs)}.",
+            code="output_unavailable",
+            title="The worker can't write this format",
+        )
     if facts.outputs and missing:
         raise Invalid(
             f"The model keeps its own forward ({_in_the_way(facts)}), which can't be written as {missing[0]}. Ask for "

@@ -9,7 +9,7 @@ from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import StepBase
 
-HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict")
+HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict", "openvino")
 
 
 class FloatCasting(StepBase):
@@ -73,6 +73,11 @@ class WeightQuantization(StepBase):
         if self.bits == 1 and self.method in _TWO_OR_MORE:
             raise ValueError(f"{self.method} needs 2 bits or more; in 1 bit there are binary, kmeans, affine and hqq")
         return self
+
+    def held_by(self) -> tuple[OutputFormat, ...]:
+        """OpenVINO has kernels for integers of 8 and 4 bits, and no place for other levels."""
+        plain = self.bits in (8, 4) and self.method in ("affine", "symmetric")
+        return tuple(name for name in self.formats if name != "openvino" or plain)
 
     def must_have_data(self) -> bool:
         return self.method == "gptq"

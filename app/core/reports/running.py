@@ -10,21 +10,32 @@ _FREE_SIZE = 16
 
 
 @dataclass(frozen=True)
+class Session:
+    """What is run on a dictionary of arrays by their names, and not called with tensors: expressions that give the
+    names of its inputs, and its answers to `{feeds}`."""
+
+    names: str
+    run: str
+
+
+@dataclass(frozen=True)
 class Way:
-    """`load` is an expression with the file's name for `{file}`; `feeds` says that it is run by a session which takes
-    arrays by name, and not called with tensors. `beside` are the files without which it can't be loaded; in both,
-    `{prefix}` is what stands before their names."""
+    """`load` is an expression with the file's name for `{file}`, which gives a network or a `session`. `beside` are
+    the files without which it can't be loaded; in both, `{prefix}` is what stands before their names."""
 
     imports: tuple[str, ...]
     load: str
     packages: tuple[str, ...]
     beside: tuple[str, ...] = ()
-    feeds: bool = False
+    session: Session | None = None
 
 
 WAYS: dict[OutputFormat, Way] = {
     "onnx": Way(
-        ("numpy", "onnxruntime"), 'onnxruntime.InferenceSession("{file}")', ("onnxruntime", "numpy"), feeds=True
+        ("numpy", "onnxruntime"),
+        'onnxruntime.InferenceSession("{file}")',
+        ("onnxruntime", "numpy"),
+        session=Session("[each.name for each in session.get_inputs()]", "session.run(None, {feeds})"),
     ),
     "torchscript": Way(("torch",), 'torch.jit.load("{file}").eval()', ("torch",)),
     "state_dict": Way(
@@ -34,6 +45,13 @@ WAYS: dict[OutputFormat, Way] = {
         beside=("{prefix}network.json", "load_network.py"),
     ),
     "exported_program": Way(("torch",), 'torch.export.load("{file}").module()', ("torch",)),
+    "openvino": Way(
+        ("json", "numpy", "openvino", "zipfile"),
+        'openvino.compile_model(openvino.Core().read_model((files := zipfile.ZipFile("{file}")).read("model.xml"), '
+        'files.read("model.bin")), "CPU", json.loads(files.read("properties.json")))',
+        ("numpy", "openvino"),
+        session=Session("[each.any_name for each in session.inputs]", "[*session({feeds}).values()]"),
+    ),
 }
 
 
@@ -41,11 +59,11 @@ def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[Input]) 
     """Tensors are filled with zeros, a batch of one."""
     way = WAYS[file_format]
     imports, loaded = f"import {', '.join(way.imports)}", loading(name, file_format)
-    if way.feeds:
+    if way.session:
         feeds = ", ".join(
             f'"{spec.name}": numpy.zeros({_shape(spec)}, "{_dtype(spec)}")' for spec in tensor_inputs(inputs)
         )
-        return (imports, f"session = {loaded}", f"answers = session.run(None, {{{feeds}}})")
+        return (imports, f"session = {loaded}", f"answers = {way.session.run.format(feeds=f'{{{feeds}}}')}")
     given = ", ".join(_given(spec) for spec in inputs)
     return (imports, f"network = {loaded}", f"answers = network({given})")
 

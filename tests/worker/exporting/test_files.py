@@ -64,6 +64,7 @@ def test_no_file_is_left_that_no_one_asked_for(folder: Path) -> None:
     assert {path.name for path in folder.iterdir() if not path.name.startswith("checkpoint-")} == {
         "load_network.py",
         "model.onnx",
+        "model.openvino.zip",
         "model.pt2",
         "model.safetensors",
         "model.torchscript.pt",
@@ -71,6 +72,7 @@ def test_no_file_is_left_that_no_one_asked_for(folder: Path) -> None:
         "model.pt.probe.npz",
         "model.onnx.probe.npz",
         "uncompressed.onnx",
+        "uncompressed.openvino.zip",
         "uncompressed.pt2",
         "uncompressed.torchscript.pt",
     }
