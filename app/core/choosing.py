@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.core.intervals import ratio_of_medians_ci95
 from app.core.job_options import Goal
-from app.core.measurements import Latency, Measurement, Quality
+from app.core.measurements import Latency, Measurement, Metric, Quality
 from app.core.result_warnings import NOTABLE_SPEEDUP
 from app.core.schemas import Schema
 from app.core.tasks import FileMeasurement, WrittenFile
@@ -84,12 +84,19 @@ def _keeping_quality(artifacts: Sequence[MeasuredFile]) -> list[MeasuredFile]:
         return list(artifacts)
     errors = {each.file.name: _error(each.measurement.quality) for each in artifacts}
     least = min(_error(quality) for quality in judged)
-    tolerated = least * (1 + TOLERATED_ERROR) if judged[0].metric == "mean_squared_error" else least + TOLERATED
-    return [each for each in artifacts if errors[each.file.name] <= tolerated + 1e-9]
+    return [each for each in artifacts if is_tolerated(judged[0].metric, errors[each.file.name], least)]
 
 
 def _error(quality: Quality | None) -> float:
+    return 0.0 if quality is None else error(quality.metric, quality.value)
+
+
+def error(metric: Metric, value: float) -> float:
     """What is the smaller the better, in the metric's own unit."""
-    if quality is None:
-        return 0.0
-    return quality.value if quality.metric == "mean_squared_error" else 1 - quality.value
+    return value if metric == "mean_squared_error" else 1 - value
+
+
+def is_tolerated(metric: Metric, error: float, least: float) -> bool:
+    """Whether an error is hardly larger than the `least`."""
+    tolerated = least * (1 + TOLERATED_ERROR) if metric == "mean_squared_error" else least + TOLERATED
+    return error <= tolerated + 1e-9

@@ -15,7 +15,7 @@ from app.core.keys import Caller
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
 from app.core.storage import StagedFile, Storage
-from app.core.tables import DatasetRow, JobRow
+from app.core.tables import DatasetRow, JobRow, StudyRow
 from app.core.times import Time
 from app.core.uploads import read_dataset
 
@@ -123,7 +123,8 @@ def delete(database: Database, storage: Storage, caller: Caller, dataset_id: str
     """Row first, file second: a crash in between leaves a file for the sweeper, never a row without its file."""
     with database.writing() as session:
         row = find(session, caller, dataset_id)
-        jobs.release_from_use(session, JobRow.dataset_id == dataset_id, f"data set {dataset_id}")
+        uses_it, studied = JobRow.dataset_id == dataset_id, StudyRow.dataset_id == dataset_id
+        jobs.release_from_use(session, uses_it, studied, f"data set {dataset_id}")
         key = row.file_key
         session.delete(row)
     storage.delete(key)

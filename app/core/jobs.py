@@ -1,6 +1,7 @@
 """Jobs as callers see them. `submissions.py` makes them, `queue.py` hands them to workers."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -19,7 +20,9 @@ from app.core.pages import Page, find_owned, page_of_owned
 from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
 from app.core.storage import Storage
-from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow
+from app.core.studies.lifecycle import job_ended, refuse_change_within
+from app.core.studies.sharing import UNENDED
+from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow, StudyRow
 from app.core.tasks import MeasureOptions
 from app.core.times import Time
 
@@ -55,6 +58,7 @@ class Job(Schema):
     progress: JobProgress
     model: str | None
     dataset: str | None
+    study: str | None = Field(description="The study that it belongs to.")
     recipe: Recipe | None
     outputs: tuple[OutputFormat | Auto, ...] | None
     seed: int | None
@@ -115,9 +119,10 @@ def page(
     *,
     status: Status | None = None,
     model: str | None = None,
+    study: str | None = None,
     kind: JobKind | None = None,
 ) -> Page[Job]:
-    wanted = ((JobRow.status, status), (JobRow.model_id, model), (JobRow.kind, kind))
+    wanted = ((JobRow.status, status), (JobRow.model_id, model), (JobRow.study_id, study), (JobRow.kind, kind))
     conditions = [column == value for column, value in wanted if value is not None]
     return page_of_owned(database, caller, JobRow, present, *conditions, limit=limit, after=after)
 
@@ -128,13 +133,18 @@ def cancel(database: Database, caller: Caller, job_id: str) -> Job:
         row = find(session, caller, job_id)
         if row.status in {"succeeded", "failed"}:
             raise Conflict(f"{job_id} has already {row.status}; there is nothing to cancel.", code="job_finished")
-        if row.status == "queued":
-            row.status, row.finished_at, row.cancel_requested = "canceled", time.time(), True
-            add_event(session, job_id, "canceled")
-        elif row.status == "running" and not row.cancel_requested:
-            row.cancel_requested = True
-            add_event(session, job_id, "canceling")
+        cancel_row(session, row)
         return present(row)
+
+
+def cancel_row(session: Session, row: JobRow) -> None:
+    if row.status == "queued":
+        row.status, row.finished_at, row.cancel_requested = "canceled", time.time(), True
+        add_event(session, row.id, "canceled")
+        job_ended(session, row.id)
+    elif row.status == "running" and not row.cancel_requested:
+        row.cancel_requested = True
+        add_event(session, row.id, "canceling")
 
 
 def delete_job(database: Database, storage: Storage, logs: Logs, caller: Caller, job_id: str) -> None:
@@ -146,26 +156,42 @@ def delete_job(database: Database, storage: Storage, logs: Logs, caller: Caller,
                 f"{job_id} is {row.status}. Cancel it with POST /v1/jobs/{job_id}/cancel, then delete it.",
                 code="job_running",
             )
-        keys = list(session.scalars(select(ArtifactRow.file_key).where(ArtifactRow.job_id == job_id)))
+        refuse_change_within(session, row)
+        keys = delete_rows(session, [row])
+    delete_files(storage, logs, [job_id], keys)
+
+
+def delete_rows(session: Session, rows: Sequence[JobRow]) -> Sequence[str]:
+    """The keys of their files, which go once the rows are gone."""
+    ids = [row.id for row in rows]
+    keys = list(session.scalars(select(ArtifactRow.file_key).where(ArtifactRow.job_id.in_(ids))))
+    for row in rows:
         session.delete(row)
-    logs.delete(job_id)
+    session.flush()
+    return keys
+
+
+def delete_files(storage: Storage, logs: Logs, job_ids: Sequence[str], keys: Sequence[str]) -> None:
+    for job_id in job_ids:
+        logs.delete(job_id)
     for key in keys:
         storage.delete(key)
 
 
-def release_from_use(session: Session, uses_it: ColumnElement[bool], what: str) -> None:
-    """Before a model or a data set goes: refuse while a job needs it, drop its inspections."""
+def release_from_use(session: Session, uses_it: ColumnElement[bool], studied: ColumnElement[bool], what: str) -> None:
+    """Before a model or a data set goes: refuse while a job or a study needs it, drop its inspections."""
     waiting_inspection = (JobRow.kind == "inspect") & (JobRow.status != "running")
-    user = session.scalar(
-        select(JobRow.id).where(uses_it, JobRow.status.in_(("queued", "running")), ~waiting_inspection).limit(1)
-    )
-    if user is not None:
-        raise Conflict(
-            f"{user} still needs the {what}. Wait for it, or cancel it with POST /v1/jobs/{user}/cancel, "
-            "then try again.",
-            code="in_use",
-            title="Something still needs this",
-        )
+    unended_job = select(JobRow.id).where(uses_it, JobRow.status.in_(UNENDED), ~waiting_inspection)
+    unended_study = select(StudyRow.id).where(studied, StudyRow.status.in_(UNENDED))
+    for noun, users in (("studies", unended_study), ("jobs", unended_job)):
+        user = session.scalar(users.limit(1))
+        if user is not None:
+            raise Conflict(
+                f"{user} still needs the {what}. Wait for it, or cancel it with POST /v1/{noun}/{user}/cancel, then "
+                "try again.",
+                code="in_use",
+                title="Something still needs this",
+            )
     session.execute(delete(JobRow).where(uses_it, JobRow.kind == "inspect"))
 
 
@@ -181,6 +207,7 @@ def present(row: JobRow) -> Job:
             "id": row.id,
             "kind": row.kind,
             "name": row.name,
+            "study": row.study_id,
             "status": row.status,
             "done": row.status in FINISHED,
             "attempt": row.attempt,

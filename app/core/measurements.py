@@ -69,10 +69,11 @@ class Epoch(Schema):
 
 class StepResult(Schema):
     """`epochs` is the learning curve of a step that trained, in order; a long one is thinned out. `details` is what
-    the step says of its own work."""
+    the step says of its own work. `run_by` is the job of the same study that ran it, where that is another one."""
 
     technique: str
     seconds: float
+    run_by: str | None = None
     after: Measurement
     epochs: tuple[Epoch, ...] = ()
     details: tuple[DetailTable, ...] = ()

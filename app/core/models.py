@@ -20,7 +20,7 @@ from app.core.networks import WEIGHTS_ONLY, ArchitectureFrom, NetworkOfUpload, g
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
 from app.core.storage import StagedFile, Storage
-from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
+from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow, StudyRow
 from app.core.times import Time
 from app.core.uploads import convert_to_safetensors, read_model
 
@@ -170,7 +170,7 @@ def delete(database: Database, storage: Storage, caller: Caller, model_id: str) 
         _refuse_while_others_rest_on_it(session, model_id)
         named_by = select(JobModelRow.job_id).where(JobModelRow.model_id == model_id)
         uses_it = (JobRow.model_id == model_id) | JobRow.id.in_(named_by)
-        jobs.release_from_use(session, uses_it, f"model {model_id}")
+        jobs.release_from_use(session, uses_it, StudyRow.model_id == model_id, f"model {model_id}")
         keys = [key for key in (row.file_key, row.converted_key) if key]
         session.delete(row)
     for key in keys:

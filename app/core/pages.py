@@ -13,10 +13,10 @@ from app.core.database import Database
 from app.core.errors import NotFound
 from app.core.keys import Caller
 from app.core.schemas import Schema
-from app.core.tables import DatasetRow, JobRow, ModelRow
+from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 
 Item = TypeVar("Item", bound=Schema)
-Row = TypeVar("Row", ModelRow, DatasetRow, JobRow)
+Row = TypeVar("Row", ModelRow, DatasetRow, JobRow, StudyRow)
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100

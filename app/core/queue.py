@@ -9,13 +9,15 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from sqlalchemy import and_, exists, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.core.database import Database
 from app.core.errors import Problem, ProblemBody
 from app.core.events import add_event
 from app.core.schemas import Schema
 from app.core.settings import Settings
+from app.core.studies.lifecycle import job_ended, job_started
+from app.core.studies.sharing import UNENDED, release, steps_worth_sharing
 from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
 from app.core.tasks import EpochEnded
 
@@ -35,6 +37,7 @@ class Claim(Schema):
     owner: str
     model: str | None
     dataset: str | None
+    study: str | None = None
     request: dict[str, Any]
     created_at: float
     started_at: float
@@ -52,7 +55,11 @@ class Queue:
         oldest = (
             select(JobRow.id)
             .where(
-                JobRow.status == "queued", JobRow.not_before <= now, JobRow.kind.in_(kinds), ~_waits_for_inspection()
+                JobRow.status == "queued",
+                JobRow.not_before <= now,
+                JobRow.kind.in_(kinds),
+                ~_waits_for_inspection(),
+                ~_waits_for_another(),
             )
             .order_by(JobRow.id)
             .limit(1)
@@ -78,6 +85,8 @@ class Queue:
             if row is None:
                 return None
             add_event(session, row.id, "started", {"attempt": row.attempt})
+            if row.study_id is not None:
+                job_started(session, row.study_id)
             return Claim(
                 job=row.id,
                 attempt=row.attempt,
@@ -85,6 +94,7 @@ class Queue:
                 owner=row.owner,
                 model=row.model_id,
                 dataset=row.dataset_id,
+                study=row.study_id,
                 request=row.request,
                 created_at=row.created_at,
                 started_at=now,
@@ -101,6 +111,8 @@ class Queue:
         with self._database.writing() as session:
             self._set(session, claim, **data)
             add_event(session, claim.job, "progress", data)
+            if claim.study is not None and step:
+                release(session, session.get_one(JobRow, claim.job), step)
 
     def warn(self, claim: Claim, message: str) -> None:
         with self._database.writing() as session:
@@ -119,6 +131,19 @@ class Queue:
             self._set(session, claim, step=steps_done - 1, message=message)
             add_event(session, claim.job, "resumed", {"steps_done": steps_done, "message": message})
 
+    def shared_steps(self, claim: Claim) -> frozenset[int]:
+        """After how many of its steps other jobs of the study go on from where this one is."""
+        if claim.study is None:
+            return frozenset()
+        with self._database.reading() as session:
+            return steps_worth_sharing(session, session.get_one(JobRow, claim.job))
+
+    def pass_on(self, claim: Claim, steps_done: int) -> None:
+        """Jobs that wait for no more than so many of its steps may be claimed now."""
+        with self._database.writing() as session:
+            self._set(session, claim)
+            release(session, session.get_one(JobRow, claim.job), steps_done)
+
     def is_over(self, claim: Claim) -> bool:
         """Whether no further attempt will be made."""
         with self._database.reading() as session:
@@ -130,6 +155,7 @@ class Queue:
         self._set(session, claim, status=status, lease_until=None, finished_at=time.time(), **values)
         error = values.get("error")
         add_event(session, claim.job, status, {"error": error} if error else None)
+        job_ended(session, claim.job)
 
     def fail(self, claim: Claim, problem: Problem) -> None:
         error = problem.body().model_dump(mode="json")
@@ -183,6 +209,8 @@ class Queue:
             row.status, row.worker = "queued", None
             wait = self._settings.retry_seconds * 2 ** (len(row.losses) - 1)
             row.not_before = time.time() + min(wait, LONGEST_RETRY_SECONDS)
+            return
+        job_ended(session, row.id)
 
     def _set(self, session: Session, claim: Claim, **values: Any) -> None:
         """A write that counts only while this worker still holds the job."""
@@ -202,6 +230,12 @@ def _waits_for_inspection() -> Any:
     model = exists().where((ModelRow.id == JobRow.model_id) | named, ModelRow.status == "inspecting")
     dataset = exists().where(DatasetRow.id == JobRow.dataset_id, DatasetRow.status == "inspecting")
     return and_(JobRow.kind != "inspect", or_(model, dataset))
+
+
+def _waits_for_another() -> Any:
+    """A job of a study waits while another one runs the steps that both begin with."""
+    other = aliased(JobRow)
+    return exists().where(other.id == JobRow.waits_for, other.status.in_(UNENDED))
 
 
 def _fail_after_losses(session: Session, row: JobRow) -> None:

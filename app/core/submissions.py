@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 from sqlalchemy import select
@@ -19,8 +19,10 @@ from app.core.keys import Caller
 from app.core.recipes.recipe import check_data, check_editable, check_facts, check_models, check_order, check_outputs
 from app.core.schemas import Schema
 from app.core.storage import Storage
-from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
+from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow, StudyRow
 from app.core.wanted_files import wanted_files
+
+Submitted = TypeVar("Submitted", JobRow, StudyRow)
 
 
 class Idempotency(Schema):
@@ -40,7 +42,7 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
 
     `others` are the models that steps name.
     """
-    _refuse_rejected(("model", model), ("data set", dataset), *(("model", other) for other in others))
+    refuse_rejected(("model", model), ("data set", dataset), *(("model", other) for other in others))
     if options.recipe.steps is not None:
         check_order(options.recipe.steps)
         check_outputs(options.recipe.steps, options.formats)
@@ -73,7 +75,7 @@ def _arrays_of(dataset: DatasetRow | None) -> dict[str, ArrayFacts]:
     return {name: ArrayFacts.model_validate(array) for name, array in arrays.items()}
 
 
-def _refuse_rejected(*named: tuple[str, ModelRow | DatasetRow | None]) -> None:
+def refuse_rejected(*named: tuple[str, ModelRow | DatasetRow | None]) -> None:
     for what, row in named:
         if row is not None and row.status == "rejected":
             problem = ProblemBody.model_validate(row.problem)
@@ -95,21 +97,37 @@ def submit(
     """Checks and queues. Call `earlier_job` first where there is an idempotency key."""
     others = [models.find(session, caller, model_id) for model_id in options.recipe.models]
     check(options, model, dataset, others)
-    request = options.model_dump(mode="json", exclude={"model", "dataset"}, exclude_none=True)
-    row = new_row(caller.id, "compress", request, model, dataset)
-    row.name = options.name
+    row = compress_row(caller.id, options, model, dataset)
     if idempotency is not None:
         row.idempotency_key, row.idempotency_hash = idempotency.key, idempotency.hash
+    return queue_with_models(session, row, others)
+
+
+def compress_row(owner: str, options: JobOptions, model: ModelRow, dataset: DatasetRow | None) -> JobRow:
+    request = options.model_dump(mode="json", exclude={"model", "dataset"}, exclude_none=True)
+    row = new_row(owner, "compress", request, model, dataset)
+    row.name = options.name
+    return row
+
+
+def queue_with_models(session: Session, row: JobRow, others: Sequence[ModelRow]) -> JobRow:
+    """`others` are the models that its steps name."""
     queue_row(session, row)
     session.add_all(JobModelRow(job_id=row.id, model_id=other.id) for other in others)
     return row
 
 
 def earlier_job(session: Session, caller: Caller, idempotency: Idempotency | None) -> JobRow | None:
-    """The job that the same key made before; the same key with another body is refused."""
+    return earlier(session, JobRow, caller, idempotency)
+
+
+def earlier(
+    session: Session, table: type[Submitted], caller: Caller, idempotency: Idempotency | None
+) -> Submitted | None:
+    """What the same key made before; the same key with another body is refused."""
     if idempotency is None:
         return None
-    row = session.scalar(select(JobRow).where(JobRow.owner == caller.id, JobRow.idempotency_key == idempotency.key))
+    row = session.scalar(select(table).where(table.owner == caller.id, table.idempotency_key == idempotency.key))
     if row is not None and row.idempotency_hash != idempotency.hash:
         raise Conflict(
             f"The Idempotency-Key {idempotency.key!r} was used before with another body, for {row.id}. "

@@ -22,9 +22,7 @@ def planned_jobs(request: StudyRequest) -> tuple[PlannedJob, ...]:
     """Raises `Invalid` where they are too many."""
     points = list(_points(request))
     controls = list(_controls(points)) if request.controls else []
-    jobs = tuple(
-        each.model_copy(update={"seed": seed}) for each in (*points, *controls) for seed in request.seeds
-    )
+    jobs = tuple(each.model_copy(update={"seed": seed}) for each in (*points, *controls) for seed in request.seeds)
     if len(jobs) > MOST_JOBS:
         raise _too_many(len(points), len(controls), len(request.seeds))
     return jobs

@@ -54,10 +54,13 @@ class VariedRecipe(RootModel[dict[str, JsonValue]]):
     def _axes(self) -> Iterator[Axis]:
         steps = self.root.get("steps")
         for position, step in enumerate(steps if isinstance(steps, list) else ()):
-            for name, value in step.items() if isinstance(step, dict) else ():
-                if isinstance(value, list) and name in _single_valued(str(step.get("technique"))):
-                    if not value:
-                        raise _wrong(("steps", position, name), "the list is empty: give at least one value")
+            if not isinstance(step, dict):
+                continue
+            for name in _single_valued(str(step.get("technique"))):
+                value = step.get(name)
+                if value == []:
+                    raise _wrong(("steps", position, name), "the list is empty: give at least one value")
+                if isinstance(value, list):
                     yield position, name, value
 
     def _point(self, axes: Sequence[Axis], places: Sequence[int]) -> Recipe:
@@ -123,12 +126,12 @@ def each_once(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
 
 
 @cache
-def _single_valued(technique: str) -> frozenset[str]:
+def _single_valued(technique: str) -> tuple[str, ...]:
     """Fields that hold one number, word or truth value, so that a list in their place can only mean several points."""
     if technique not in TECHNIQUES:
-        return frozenset()
+        return ()
     properties = TECHNIQUES[technique].model_json_schema()["properties"]
-    return frozenset(name for name, schema in properties.items() if name != "technique" and _is_single(schema))
+    return tuple(name for name, schema in properties.items() if name != "technique" and _is_single(schema))
 
 
 def _is_single(schema: dict[str, Any]) -> bool:
