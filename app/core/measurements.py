@@ -8,7 +8,7 @@ from app.core.details import DetailTable
 from app.core.instructions import Arithmetic
 from app.core.schemas import Schema
 
-OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program", "openvino"]
+OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
 Metric = Literal["accuracy", "mean_squared_error", "agreement"]
 
 
