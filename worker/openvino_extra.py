@@ -14,7 +14,11 @@ PACKAGES = ("openvino", "nncf")
 
 
 def is_installed() -> bool:
-    return all(find_spec(name) is not None for name in PACKAGES)
+    return installed() == PACKAGES
+
+
+def installed() -> tuple[str, ...]:
+    return tuple(name for name in PACKAGES if find_spec(name) is not None)
 
 
 def openvino() -> Any:

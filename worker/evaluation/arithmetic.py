@@ -1,12 +1,15 @@
 """In which numbers a written file computes, read from the file: what decides which instructions of a CPU it wants."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 
 from app.core.instructions import Arithmetic
+from app.core.measurements import OutputFormat
 from app.core.tasks import WrittenFile
+from worker.exporting.openvino import MODEL
 
 # Products of integers, and the operators that ONNX Runtime fuses with their neighbours into such.
 _ONNX_INT8 = frozenset(
@@ -14,13 +17,14 @@ _ONNX_INT8 = frozenset(
      "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "QGemm", "QAttention"}
 )  # fmt: skip
 _INT8_ACCURACY_LEVEL = 4
+_OPENVINO_INT8 = b'type="FakeQuantize"'
 _TORCH_INT8 = (b"ops.quantized.", b"ops.onednn.q", b"ops.aten._weight_int8pack_mm")
 
 
 def arithmetic_of(file: WrittenFile, folder: Path) -> tuple[Arithmetic, ...]:
     """Beside float32. A file that only stores its weights in fewer bits computes in float32."""
-    reads = {"onnx": _onnx_multiplies_int8, "torchscript": _torchscript_multiplies_int8}.get(file.format)
-    return ("int8",) if reads is not None and reads(folder / file.path) else ()
+    multiplies_int8 = _MULTIPLIES_INT8.get(file.format)
+    return ("int8",) if multiplies_int8 is not None and multiplies_int8(folder / file.path) else ()
 
 
 def _onnx_multiplies_int8(path: Path) -> bool:
@@ -39,3 +43,15 @@ def _torchscript_multiplies_int8(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         code = (archive.read(name) for name in archive.namelist() if name.endswith(".py"))
         return any(marker in text for text in code for marker in _TORCH_INT8)
+
+
+def _openvino_multiplies_int8(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return _OPENVINO_INT8 in archive.read(MODEL)
+
+
+_MULTIPLIES_INT8: dict[OutputFormat, Callable[[Path], bool]] = {
+    "onnx": _onnx_multiplies_int8,
+    "torchscript": _torchscript_multiplies_int8,
+    "openvino": _openvino_multiplies_int8,
+}

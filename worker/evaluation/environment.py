@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.core.measurements import Environment
 from app.core.version import VERSION
+from worker import openvino_extra
 
 _INSTRUCTION_SETS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni", "amx_tile",
@@ -24,7 +25,7 @@ def environment(threads: int) -> Environment:
         threads=threads,
         versions={
             "python": platform.python_version(),
-            **{name: version(name) for name in _PACKAGES},
+            **{name: version(name) for name in (*_PACKAGES, *openvino_extra.installed())},
             "modelpress": VERSION,
         },
     )

@@ -8,7 +8,7 @@ from app.core.reports.running import lines_to_run, needed_beside, needed_package
 from app.core.reports.sentence import sentence
 from app.core.reports.tables import before_and_after
 
-_LIBRARIES: dict[OutputFormat, str] = {"onnx": "onnx"}
+_LIBRARIES: dict[OutputFormat, str] = {"onnx": "onnx", "openvino": "openvino"}
 _METRICS: dict[Metric, str] = {"accuracy": "accuracy", "mean_squared_error": "mse", "agreement": "agreement"}
 _TASKS: dict[Metric, str] = {
     "accuracy": "Classification",
