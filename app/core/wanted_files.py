@@ -18,7 +18,7 @@ from app.core.recipes import (
 )
 from app.core.tasks import Candidate
 
-RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript")
+RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript", "openvino")
 PRECISIONS: dict[str, tuple[Step, ...]] = {
     "float32": (),
     "float16": (FloatCasting(),),
@@ -26,6 +26,8 @@ PRECISIONS: dict[str, tuple[Step, ...]] = {
     "int8-dynamic": (DynamicQuantization(),),
     "int8-weights": (WeightQuantization(),),
 }
+# float16 storage halves the file and is computed in float32 too, as fast and with answers that hardly differ.
+NOT_TRIED: frozenset[tuple[str, OutputFormat]] = frozenset({("float32", "openvino")})
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
         Candidate(precision=precision, output=output, steps=steps)
         for output in outputs
         for precision, steps in PRECISIONS.items()
-        if all(_fits(step, output, facts, has_data=has_data) for step in steps)
+        if (precision, output) not in NOT_TRIED
+        and all(_fits(step, output, facts, has_data=has_data) for step in steps)
     ]
 
 

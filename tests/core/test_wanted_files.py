@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.core.errors import Invalid
-from app.core.facts import ModelFacts
+from app.core.facts import EVERY_FORMAT, ModelFacts
 from app.core.job_options import JobOptions
 from app.core.wanted_files import wanted_files
 from tests.core.measured_files import MeasuredJob, quality
@@ -31,6 +31,12 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "float16.torchscript",
         "int8-weights.torchscript",
     ]
+
+
+def test_openvino_is_tried_where_the_worker_can_write_it() -> None:
+    facts = CONVOLUTIONS.model_copy(update={"outputs": EVERY_FORMAT})
+    beyond = set(wanted({"steps": [PRUNE]}, facts)) - set(wanted({"steps": [PRUNE]}))
+    assert beyond == {"float16.openvino", "int8-static.openvino", "int8-weights.openvino"}
 
 
 def test_without_data_nothing_is_calibrated() -> None:
