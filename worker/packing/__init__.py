@@ -11,7 +11,10 @@ codebooks           levels where the weights are
 error_compensation  later weights make up for the errors of earlier ones
 table             what a weight has become, for the report
 in_file           which packed weight a file's tensor is
-in_onnx           packed weights in an ONNX file: unpacked once, when a session starts
+in_onnx           packed weights in an ONNX file: in kernels, or unpacked once, when a session starts
+blocks              codes as those kernels take them
+onnx_kernels        which layers can have them
+onnx_writer         nodes and tensors
 in_torchscript    packed weights in an archive: unpacked by its own graph in each call
 network           a network whose weights are what its packed ones unpack to
 

@@ -1,29 +1,26 @@
-"""Packed weights in an ONNX file, with the few operators that unpack them: ONNX Runtime carries those out once, when a
-session starts, and computes in float32 as before."""
+"""Packed weights in an ONNX file. Products with them and lookups in them become kernels of ONNX Runtime that compute
+with the packed codes. Where there is none, the few operators that unpack a weight stand before its readers: they are
+carried out once, when a session starts, and the layer computes in float32 as before."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 from torch import Tensor
 
 from worker.exporting.onnx import layer_of
+from worker.exporting.onnx_shapes import shapes_in
+from worker.packing.blocks import in_blocks
+from worker.packing.onnx_kernels import KernelWriter
+from worker.packing.onnx_writer import Writer
 from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
-_TYPES = {
-    torch.float16: TensorProto.FLOAT16,
-    torch.bfloat16: TensorProto.BFLOAT16,
-    torch.int8: TensorProto.INT8,
-    torch.uint8: TensorProto.UINT8,
-    torch.float32: TensorProto.FLOAT,
-}
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,7 @@ def pack_weights(
     `left_alone` are names of layers, and "" what belongs to none. A tensor that one of them reads stays as it is.
     """
     readers = _readers(model)
+    kernels = KernelWriter(model, shapes_in(model))
     found: list[tuple[onnx.TensorProto, Weight, Packed | RowsScaled]] = []
     for stored in model.graph.initializer:
         if stored.data_type != TensorProto.FLOAT or np.prod(stored.dims) < FEWEST_VALUES:
@@ -59,7 +57,8 @@ def pack_weights(
             found.append((stored, weight, packed))
     for stored, weight, packed in found:
         model.graph.initializer.remove(stored)
-        _write(model.graph, weight, packed)
+        if not _write_kernels(kernels, readers[weight.name], weight, packed):
+            _write_unpacking(model.graph, weight, packed)
     return len(found)
 
 
@@ -86,8 +85,20 @@ def _reads_columns(node: onnx.NodeProto, name: str) -> bool:
     return node.op_type == "MatMul" or (node.op_type == "Gemm" and not turned)
 
 
-def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed | RowsScaled) -> None:
-    writer = _Writer(weight.name)
+def _write_kernels(
+    kernels: KernelWriter, readers: list[onnx.NodeProto], weight: Weight, packed: Packed | RowsScaled
+) -> bool:
+    """Whether there are some for it."""
+    codes, factors = (packed.packed, packed.factors) if isinstance(packed, RowsScaled) else (packed, None)
+    blocks = in_blocks(codes) if isinstance(codes, Grouped) else None
+    if blocks is None or not kernels.can_write(readers, weight.name, blocks):
+        return False
+    kernels.write(readers, weight.name, blocks, factors)
+    return True
+
+
+def _write_unpacking(graph: onnx.GraphProto, weight: Weight, packed: Packed | RowsScaled) -> None:
+    writer = Writer(weight.name)
     if isinstance(packed, RowsScaled):
         value = writer.node("Mul", _write_packed(writer, packed.packed), writer.store("factors", packed.factors))
     else:
@@ -100,7 +111,7 @@ def _write(graph: onnx.GraphProto, weight: Weight, packed: Packed | RowsScaled) 
         graph.node.insert(position, node)
 
 
-def _write_packed(writer: "_Writer", packed: Packed) -> str:
+def _write_packed(writer: Writer, packed: Packed) -> str:
     codes = writer.store("codes", packed.stored())
     value = writer.cast(_write_bits(writer, codes, packed) if is_in_bits(packed) else codes)
     if isinstance(packed, Grouped):
@@ -108,7 +119,7 @@ def _write_packed(writer: "_Writer", packed: Packed) -> str:
     return _write_levels(writer, value, packed) if isinstance(packed, Codebook) else value
 
 
-def _write_bits(writer: "_Writer", rows: str, packed: Packed) -> str:
+def _write_bits(writer: Writer, rows: str, packed: Packed) -> str:
     """One code after another from a row for each of their bits."""
     shifts = writer.store("shifts", torch.arange(8, dtype=torch.uint8))
     bits = writer.node("Unsqueeze", rows, writer.store("last", torch.tensor([2])))
@@ -122,38 +133,16 @@ def _write_bits(writer: "_Writer", rows: str, packed: Packed) -> str:
     return writer.node("Slice", codes, writer.store("start", torch.tensor([0])), values)
 
 
-def _write_levels(writer: "_Writer", value: str, packed: Codebook) -> str:
+def _write_levels(writer: Writer, value: str, packed: Codebook) -> str:
     numbers = writer.node("Cast", value, to=TensorProto.INT64)
     value = writer.node("Gather", writer.store("levels", packed.levels), numbers)
     return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
 
 
-def _write_groups(writer: "_Writer", value: str, packed: Grouped) -> str:
+def _write_groups(writer: Writer, value: str, packed: Grouped) -> str:
     value = writer.node("Reshape", value, writer.store("groups", torch.tensor([len(packed.scale), -1])))
     if packed.zero_point is not None:
         value = writer.node("Sub", value, writer.cast(writer.store("zero_point", packed.zero_point.unsqueeze(1))))
     scale = writer.store("scale", packed.scale.unsqueeze(1))
     value = writer.node("Mul", value, scale if packed.scale.dtype is torch.float32 else writer.cast(scale))
     return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
-
-
-class _Writer:
-    def __init__(self, name: str) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.stored: list[onnx.TensorProto] = []
-        self._name = name
-
-    def store(self, what: str, values: Tensor) -> str:
-        name = f"{self._name}.{what}"
-        kind = _TYPES.get(values.dtype, TensorProto.INT64)
-        raw = values.contiguous().view(torch.uint8) if values.ndim else values
-        self.stored.append(helper.make_tensor(name, kind, list(values.shape), raw.numpy().tobytes(), raw=True))
-        return name
-
-    def cast(self, value: str) -> str:
-        return self.node("Cast", value, to=TensorProto.FLOAT)
-
-    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        output = f"{self._name}.{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-        return output

