@@ -20,10 +20,12 @@ WORTH_KEEPING_SECONDS = 1.0
 FOLDER = "outputs"
 
 
-def is_worth_keeping(network: Network, seconds: float) -> bool:
+def can_be_kept(network: Network) -> bool:
+    return not network.keeps_its_forward and all(step.stage != "quantize" for step in network.steps)
+
+
+def is_worth_keeping(seconds: float) -> bool:
     """`seconds` were spent on steps since the last checkpoint: what took less is as quickly done again."""
-    if network.keeps_its_forward or any(step.stage == "quantize" for step in network.steps):
-        return False
     return seconds >= WORTH_KEEPING_SECONDS
 
 

@@ -60,6 +60,12 @@ class Hold:
         with _best_effort():
             self._queue.resume(self.claim, steps_done, steps)
 
+    def pass_on(self, steps_done: int) -> None:
+        """To jobs of the study that begin with the same steps."""
+        if self.claim.study is not None:
+            with _best_effort():
+                self._queue.pass_on(self.claim, steps_done)
+
     def warn(self, message: str) -> None:
         with _best_effort():
             self._queue.warn(self.claim, message)

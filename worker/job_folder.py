@@ -1,7 +1,7 @@
 """The folder that a job's children work over, and what they are told about the files in it."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,9 +48,10 @@ class JobFolder:
         """By id."""
         return {row.id: _described(row, _path_of(row)) for row in self.others}
 
-    def shas(self) -> list[str | None]:
-        """Of all that the job works on; None for what it has not."""
-        models = [self.model, *sorted(self.others, key=lambda row: row.id)]
+    def shas(self, named: Collection[str]) -> list[str | None]:
+        """Of all that steps work on which name these models; None for what isn't there."""
+        others = sorted((row for row in self.others if row.id in named), key=lambda row: row.id)
+        models = [self.model, *others]
         with_bases = [each for row in models for each in (row, row.base if row else None)]
         return [row.sha256 if row else None for row in (*with_bases, self.dataset)]
 

@@ -8,17 +8,17 @@ compress    one child loads the upload, applies the recipe and writes files;
 """
 
 from app.core import artifacts, inspections
-from app.core.checkpoints import Checkpoints, material_of
+from app.core.checkpoints import Checkpoints, hashes_of
 from app.core.database import Database
 from app.core.facts import DatasetFacts, ModelInspection
 from app.core.job_options import JobOptions
 from app.core.logs import Logs
 from app.core.queue import Queue
-from app.core.recipes import Step
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.submissions import check
 from app.core.tasks import (
+    Checkpoint,
     Compress,
     Compression,
     FileMeasurement,
@@ -78,7 +78,7 @@ class JobRunner:
         options = options_of(hold)
         wanted = checked(options, folder)
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
-        checkpoints = self._checkpoints(hold, folder, options, wanted.steps)
+        checkpoints = self._checkpoints(hold, folder, options, wanted)
         compression = compress(children, folder, options, wanted, checkpoints)
         model = folder.model_file().model_copy(update={"inputs": compression.inputs})
         compression, measurements = measure(children, model, folder, options, compression)
@@ -88,9 +88,11 @@ class JobRunner:
         made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
 
-    def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...]) -> Checkpoints:
-        material = material_of(folder.shas(), options.seed)
-        return Checkpoints(self.storage, hold.claim.job, hold.claim.attempt, material, steps)
+    def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, wanted: WantedFiles) -> Checkpoints:
+        claim = hold.claim
+        hashes = hashes_of(wanted.steps, wanted.outputs, options.seed, folder.shas)
+        shared = self._queue.shared_steps(claim)
+        return Checkpoints(self.storage, claim.job, claim.attempt, hashes, study=claim.study, shared=shared)
 
     def _children(self, hold: Hold, folder: JobFolder, seconds: float, memory_mb: int) -> ChildrenOfJob:
         limits = Limits(
@@ -119,7 +121,7 @@ def checked(options: JobOptions, folder: JobFolder) -> WantedFiles:
 def compress(
     children: ChildrenOfJob, folder: JobFolder, options: JobOptions, wanted: WantedFiles, checkpoints: Checkpoints
 ) -> Compression:
-    """From where the last attempt's checkpoint ends, if it left one."""
+    """From where a checkpoint ends, if an earlier attempt or another job of the study left one."""
     checkpoint = checkpoints.lend(folder.path)
     if checkpoint is not None:
         children.hold.resume(checkpoint.steps_done, len(wanted.steps))
@@ -132,8 +134,14 @@ def compress(
         candidates=wanted.candidates,
         seed=options.seed,
         checkpoint=checkpoint,
+        shared=tuple(sorted(checkpoints.shared)),
     )
-    answer = children.run(task, 0, COMPRESSED, keep=lambda written: checkpoints.keep(folder.path, written))
+
+    def keep(written: Checkpoint) -> None:
+        checkpoints.keep(folder.path, written)
+        children.hold.pass_on(written.steps_done)
+
+    answer = children.run(task, 0, COMPRESSED, keep=keep)
     assert isinstance(answer, Compression)
     return answer
 

@@ -1,4 +1,4 @@
-"""The steps of a recipe, one after another: from the upload on, or from where a lost worker's checkpoint ends."""
+"""The steps of a recipe, one after another: from the upload on, or from where another child's checkpoint ends."""
 
 import traceback
 from pathlib import Path
@@ -8,7 +8,7 @@ from app.core.errors import Problem
 from app.core.recipes import Step
 from app.core.tasks import Checkpoint, CheckpointWritten, Compress, StepTiming
 from worker.applying import applied
-from worker.checkpoints import is_worth_keeping, read_checkpoint, write_checkpoint
+from worker.checkpoints import can_be_kept, is_worth_keeping, read_checkpoint, write_checkpoint
 from worker.learning_curve import thinned
 from worker.outputs import Outputs
 from worker.run import Run
@@ -20,7 +20,7 @@ class StepByStep:
     def __init__(self, task: Compress, folder: Path, run: Run, outputs: Outputs) -> None:
         self.network = self.unquantized = run.upload
         self.timings: list[StepTiming] = []
-        self._steps = task.steps
+        self._steps, self._shared = task.steps, task.shared
         self._folder, self._run, self._outputs = folder, run, outputs
         self._seconds_at_stake = 0.0
         if task.checkpoint is not None:
@@ -51,7 +51,8 @@ class StepByStep:
         if step.stage != "quantize":
             self.unquantized = self.network
         self._seconds_at_stake += seconds
-        if is_worth_keeping(self.network, self._seconds_at_stake):
+        wanted = len(self.timings) in self._shared or is_worth_keeping(self._seconds_at_stake)
+        if wanted and can_be_kept(self.network):
             self._keep_checkpoint()
 
     def _keep_checkpoint(self) -> None:
@@ -59,7 +60,7 @@ class StepByStep:
         try:
             checkpoint = write_checkpoint(self.network, self._folder, files, self.timings, self._run.warnings)
         except Problem:
-            traceback.print_exc()  # the job goes on; it only has further to go if it is lost
+            traceback.print_exc()  # the job goes on; it only has further to go if it is lost, and others as far
             return
         self._run.report(CheckpointWritten(checkpoint=checkpoint))
         self._seconds_at_stake = 0.0

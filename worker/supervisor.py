@@ -23,6 +23,7 @@ from app.core.sweeper import sweep
 from worker.failures import Canceled
 from worker.hold import Hold
 from worker.phases import JobRunner
+from worker.studies import advance
 
 log = structlog.get_logger()
 
@@ -118,6 +119,8 @@ class Supervisor:
         log.info("job ended", job=claim.job, attempt=claim.attempt)
 
     def _keep_house(self) -> None:
+            if claim.study is not None:
+                advance(self._database, self._runner.storage, claim.study)
         """Signs of life, jobs whose worker was lost, and now and then what a crash left on the disk."""
         swept_at = float("-inf")
         while not self._ending.wait(self._settings.heartbeat_seconds):

@@ -111,8 +111,7 @@ class Queue:
         with self._database.writing() as session:
             self._set(session, claim, **data)
             add_event(session, claim.job, "progress", data)
-            if claim.study is not None and step:
-                release(session, session.get_one(JobRow, claim.job), step)
+            _pass_on(session, claim, step or 0)
 
     def warn(self, claim: Claim, message: str) -> None:
         with self._database.writing() as session:
@@ -125,11 +124,12 @@ class Queue:
             add_event(session, claim.job, "epoch", {"step": ended.step, **ended.epoch.model_dump(mode="json")})
 
     def resume(self, claim: Claim, steps_done: int, steps: int) -> None:
-        """An earlier attempt's checkpoint is there to go on from."""
+        """A checkpoint is there to go on from."""
         message = f"Continuing after step {steps_done} of {steps}"
         with self._database.writing() as session:
             self._set(session, claim, step=steps_done - 1, message=message)
             add_event(session, claim.job, "resumed", {"steps_done": steps_done, "message": message})
+            _pass_on(session, claim, steps_done)
 
     def shared_steps(self, claim: Claim) -> frozenset[int]:
         """After how many of its steps other jobs of the study go on from where this one is."""
@@ -142,7 +142,7 @@ class Queue:
         """Jobs that wait for no more than so many of its steps may be claimed now."""
         with self._database.writing() as session:
             self._set(session, claim)
-            release(session, session.get_one(JobRow, claim.job), steps_done)
+            _pass_on(session, claim, steps_done)
 
     def is_over(self, claim: Claim) -> bool:
         """Whether no further attempt will be made."""
@@ -222,6 +222,11 @@ class Queue:
 
 
 _WAITING: dict[str, Any] = {"status": "queued", "worker": None, "lease_until": None, "not_before": 0.0}
+
+
+def _pass_on(session: Session, claim: Claim, steps_done: int) -> None:
+    if claim.study is not None and steps_done:
+        release(session, session.get_one(JobRow, claim.job), steps_done)
 
 
 def _waits_for_inspection() -> Any:

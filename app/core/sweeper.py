@@ -4,13 +4,13 @@ import shutil
 import time
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from app.core.checkpoints import job_of
+from app.core.checkpoints import holder_of
 from app.core.database import Database
 from app.core.settings import Settings
 from app.core.storage import Storage
-from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow
+from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow, StudyRow
 
 
 def sweep(database: Database, storage: Storage, settings: Settings) -> list[str]:
@@ -19,8 +19,8 @@ def sweep(database: Database, storage: Storage, settings: Settings) -> list[str]
     files = [key for key in storage.all_keys() if _modified(storage.path(key)) < oldest_kept]
     folders = [path for path in _children(settings.work_dir) if _modified(path) < oldest_kept]
     logs = [path for path in _children(settings.logs_dir) if _modified(path) < oldest_kept]
-    named, running, waiting, known = _rows(database)
-    orphans = [key for key in files if key not in named and job_of(key) not in waiting]
+    named, running, unended, known = _rows(database)
+    orphans = [key for key in files if key not in named and holder_of(key) not in unended]
     for key in orphans:
         storage.delete(key)
     stale = [folder for folder in folders if folder.name not in running]
@@ -33,15 +33,19 @@ def sweep(database: Database, storage: Storage, settings: Settings) -> list[str]
 
 
 def _rows(database: Database) -> tuple[set[str], set[str], set[str], set[str]]:
-    """Keys that rows name, folders of running jobs, ids of jobs that aren't over, ids of all: read after the files
-    were listed."""
+    """Keys that rows name, folders of running jobs, ids of jobs and studies that aren't over, ids of all jobs: read
+    after the files were listed."""
     with database.reading() as session:
         columns = (ModelRow.file_key, ModelRow.converted_key, DatasetRow.file_key, ArtifactRow.file_key)
         named = {key for column in columns for key in session.scalars(select(column)) if key}
         running = session.execute(select(JobRow.id, JobRow.attempt).where(JobRow.status == "running"))
         folders = {work_folder_name(job, attempt) for job, attempt in running}
-        waiting = set(session.scalars(select(JobRow.id).where(JobRow.status.in_(("queued", "running")))))
-        return named, folders, waiting, set(session.scalars(select(JobRow.id)))
+        unended = {each for table in (JobRow, StudyRow) for each in session.scalars(_unended(table))}
+        return named, folders, unended, set(session.scalars(select(JobRow.id)))
+
+
+def _unended(table: type[JobRow] | type[StudyRow]) -> Select[str]:
+    return select(table.id).where(table.status.in_(("queued", "running")))
 
 
 def work_folder_name(job: str, attempt: int) -> str:

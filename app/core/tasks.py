@@ -79,7 +79,8 @@ class Compress(Schema):
     """Load the upload, apply the steps, write every file into `outputs/`. Answers with a `Compression`.
 
     `models` are those that steps name, by their ids. Where there are `candidates`, they are written in place of one
-    file for each of `outputs`. The steps go on from the `checkpoint` of a child that was lost.
+    file for each of `outputs`. The steps go on from the `checkpoint` of another child; after as many of them as are
+    `shared`, others will go on.
     """
 
     kind: Literal["compress"] = "compress"
@@ -101,6 +102,7 @@ class Candidate(Schema):
     steps: tuple[Step, ...]
 
 
+    shared: tuple[int, ...] = ()
 MOST_EPOCHS_KEPT = 500
 
 Role = Literal["upload", "uncompressed", "step", "artifact"]
@@ -193,6 +195,11 @@ class Measure(Schema):
     dataset: DatasetFile | None
     file: WrittenFile
     seed: int
+    def run_by(self, job: str) -> "Checkpoint":
+        """The same for another job: what that one didn't take over itself was run by `job`."""
+        timings = tuple(each.model_copy(update={"run_by": each.run_by or job}) for each in self.timings)
+        return self.model_copy(update={"timings": timings})
+
 
 
 class FileMeasurement(Schema):
