@@ -15,6 +15,7 @@ from app.api import (
     metrics,
     models,
     presets,
+    studies,
     techniques,
     version,
 )
@@ -30,7 +31,9 @@ from app.core.logs import Logs
 from app.core.settings import Settings
 from app.core.storage import Storage
 
-RESOURCES = (models, datasets, jobs, events, artifacts, techniques, presets, health, metrics, version)
+RESOURCES = (
+    models, datasets, jobs, events, artifacts, studies, techniques, presets, health, metrics, version
+)  # fmt: skip
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -13,6 +13,7 @@ from app.core.architectures import ARCHITECTURE
 from app.core.inputs import INPUTS
 from app.core.job_options import JobOptions, JobRequest
 from app.core.models import ModelUpload
+from app.core.studies.requests import StudyRequest
 from app.core.version import VERSION
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -32,6 +33,8 @@ done to it, and get back files that run without their source code, with a measur
 2. `POST /v1/jobs` with a recipe: a preset, or a list of steps (see `GET /v1/techniques`).
 3. `GET /v1/jobs/{job_id}/report` for what changed, `GET /v1/jobs/{job_id}/artifacts` for the files.
 
+To compare several recipes on one model, `POST /v1/studies`.
+
 Or all of it in one call: `POST /v1/jobs` as a form with `file`, `dataset_file` and `job`.
 
 **Conventions.** Ids are prefixed and sort by time. Times are RFC 3339 in UTC. Lists are newest first, with `limit` and
@@ -44,6 +47,7 @@ TAGS = [
     {"name": "datasets", "description": "Examples for calibration, training and test."},
     {"name": "jobs", "description": "One recipe, run on one model."},
     {"name": "artifacts", "description": "Files that a job made, and its report."},
+    {"name": "studies", "description": "Several recipes on one model, compared."},
     {"name": "techniques", "description": "What a recipe may be made of."},
     {"name": "presets", "description": "Recipes by name."},
     {"name": "health", "description": "For those who run the service."},
@@ -100,7 +104,13 @@ def _leave_out_keys(document: dict[str, Any]) -> None:
 
 def _body_schemas() -> dict[str, Any]:
     """Of bodies that routes read themselves, and of problems."""
-    models: list[type[BaseModel]] = [JobRequest, JobOptions, ModelUpload, ProblemDocument]
+    models: list[type[BaseModel]] = [
+        JobRequest,
+        JobOptions,
+        StudyRequest,
+        ModelUpload,
+        ProblemDocument,
+    ]
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     inputs = INPUTS.json_schema(ref_template=_REFERENCE)
     architecture = ARCHITECTURE.json_schema(ref_template=_REFERENCE)

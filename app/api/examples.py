@@ -87,6 +87,7 @@ QUEUED_JOB: dict[str, Any] = {
     "progress": {"fraction": 0.0, "step": None, "message": None},
     "model": _MODEL_ID,
     "dataset": _DATASET_ID,
+    "study": None,
     "recipe": {"preset": "fast", "steps": None},
     "outputs": ["onnx"],
     "seed": 0,

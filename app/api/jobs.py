@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import LOCATION, RETRY_AFTER, text_of
 from app.api.context import ContextDependency, caller_with
@@ -10,7 +11,7 @@ from app.api.examples import CANCELED_JOB, QUEUED_JOB, RUNNING_JOB, SUCCEEDED_JO
 from app.api.pagination import DEFAULT_LIMIT, After, Limit
 from app.api.problems import error_responses
 from app.api.submissions import REQUEST_BODY, submit
-from app.api.waiting import seconds_to_wait, wait_until_done
+from app.api.waiting import Prefer, seconds_to_wait, wait_until_done
 from app.core import jobs
 from app.core.jobs import Job, JobKind, Status
 from app.core.keys import Caller
@@ -19,19 +20,16 @@ from app.core.pages import Page
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 Reader = Annotated[Caller, caller_with("jobs:read")]
 Writer = Annotated[Caller, caller_with("jobs:write")]
-
 IdempotencyKey = Annotated[
     str | None,
     Header(
         min_length=1,
         max_length=200,
-        description="The same key and body give the same job; the same key with another body is 409.",
+        description="The same key and body give the same answer; the same key with another body is 409.",
     ),
 ]
-Prefer = Annotated[
-    str | None,
-    Header(description="`wait=30` holds the answer until the job is done or the seconds have passed."),
-]
+ModelId = Annotated[str | None, Query(max_length=40, pattern="^[a-z0-9_]*$", description="A model's id.")]
+StudyId = Annotated[str | None, Query(max_length=40, pattern="^[a-z0-9_]*$", description="A study's id.")]
 
 
 @router.post(
@@ -57,7 +55,12 @@ async def submit_job(
     job = await submit(request, context, caller, idempotency_key)
     seconds = seconds_to_wait(prefer)
     if seconds:
-        job = await wait_until_done(request, context, caller, job, seconds)
+
+        def is_done() -> bool:
+            return jobs.get(context.database, caller, job.id).done
+
+        await wait_until_done(request, context, seconds, is_done)
+        job = await run_in_threadpool(jobs.get, context.database, caller, job.id)
         response.headers["Preference-Applied"] = f"wait={seconds}"
     response.headers["Location"] = job.urls.self
     response.headers["Retry-After"] = "1"
@@ -71,11 +74,12 @@ def list_jobs(
     limit: Limit = DEFAULT_LIMIT,
     after: After = None,
     status: Status | None = None,
-    model: Annotated[str | None, Query(max_length=40, pattern="^[a-z0-9_]*$", description="A model's id.")] = None,
+    model: ModelId = None,
+    study: StudyId = None,
     kind: JobKind | None = None,
 ) -> Page[Job]:
     """Newest first. Inspections of models and data sets are jobs too; `kind=compress` leaves them out."""
-    return jobs.page(context.database, caller, limit, after, status=status, model=model, kind=kind)
+    return jobs.page(context.database, caller, limit, after, status=status, model=model, study=study, kind=kind)
 
 
 @router.get("/{job_id}", summary="Show a job", responses={200: shown(SUCCEEDED_JOB), **error_responses(404)})

@@ -94,7 +94,7 @@ async def submit(request: Request, context: Context, caller: Caller, idempotency
             return await run_in_threadpool(_submit_form, context, caller, form, idempotency_key)
     body = await read_json_body(request, context.settings.max_body_bytes)
     job = read_as(_REQUEST, body)
-    idempotency = _idempotency(idempotency_key, job.model_dump(mode="json"))
+    idempotency = idempotency_of(idempotency_key, job.model_dump(mode="json"))
     return await run_in_threadpool(submit_request, context.database, caller, job, idempotency)
 
 
@@ -102,7 +102,7 @@ def _submit_form(context: Context, caller: Caller, form: Form, idempotency_key: 
     options, upload = _read_options(form), read_model_upload(form)
     data = form.files.get("dataset_file")
     data_upload = read_dataset_upload(form, data) if data is not None else None
-    idempotency = _idempotency(
+    idempotency = idempotency_of(
         idempotency_key,
         {
             "job": options.model_dump(mode="json"),
@@ -132,5 +132,5 @@ def _read_options(form: Form) -> JobOptions:
     return read_as(_OPTIONS, text, ("job",))
 
 
-def _idempotency(key: str | None, content: object) -> Idempotency | None:
+def idempotency_of(key: str | None, content: object) -> Idempotency | None:
     return None if key is None else Idempotency.of(key, content)

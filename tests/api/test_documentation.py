@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from app.api import examples
+from app.api import examples, study_examples
 from app.core.artifacts import Artifact
 from app.core.datasets import Dataset
 from app.core.events import Event
 from app.core.jobs import Job
 from app.core.models import Model
+from app.core.studies.schemas import Study, StudySummary
 from tests.api.conftest import DATASET, TORCHSCRIPT
 from tests.api.live import served
 from tests.core.uploads.samples_of_images import png
@@ -62,6 +63,9 @@ def test_keys_are_asked_for_only_where_they_are_needed(document: Any, app: FastA
         (Dataset, [examples.UPLOADED_DATASET, examples.INSPECTED_DATASET]),
         (Artifact, [examples.ARTIFACT]),
         (Event, [examples.EVENT]),
+        (Study, [study_examples.QUEUED_STUDY, study_examples.SUCCEEDED_STUDY, study_examples.CANCELED_STUDY]),
+        (StudySummary, [study_examples.STUDY_SUMMARY]),
+        (Event, [study_examples.STUDY_EVENT]),
         (Job, [examples.QUEUED_JOB, examples.RUNNING_JOB, examples.SUCCEEDED_JOB, examples.CANCELED_JOB]),
     ],
 )
@@ -91,6 +95,13 @@ def test_jobs_can_be_sent_as_they_are_shown(client: TestClient, document: Any, m
     for fields in request_examples(document, "/v1/jobs", "multipart/form-data"):
         files = {"file": TORCHSCRIPT.read_bytes(), "dataset_file": DATASET.read_bytes()}
         answer = client.post("/v1/jobs", data=fields, files=files)
+        assert answer.status_code == 202, answer.text
+
+
+def test_studies_can_be_sent_as_they_are_shown(client: TestClient, document: Any, model: str, dataset: str) -> None:
+    ids = {"model": model, "dataset": dataset}
+    for body in request_examples(document, "/v1/studies", "application/json"):
+        answer = client.post("/v1/studies", json={key: ids.get(key, value) for key, value in body.items()})
         assert answer.status_code == 202, answer.text
 
 

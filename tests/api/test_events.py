@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api import events
+from app.api import event_streams
 from app.api.context import Context
 from app.core import jobs
 from app.core.keys import LOCAL
@@ -70,7 +70,7 @@ def test_an_unknown_job_has_no_stream(client: TestClient) -> None:
 def test_a_stream_follows_a_running_job(
     app: FastAPI, context: Context, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 0.3)
     queue = Queue(context.database, context.settings, "worker-1")
     with context.database.writing() as session:
         job = jobs.queue_row(session, jobs.new_row("local", "compress", {}, None, None)).id
@@ -96,7 +96,7 @@ def test_a_stream_follows_a_running_job(
 def test_a_stream_ends_where_its_job_is_deleted(
     app: FastAPI, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(event_streams, "HEARTBEAT_SECONDS", 0.3)
     with context.database.writing() as session:
         job = jobs.queue_row(session, jobs.new_row("local", "compress", {}, None, None)).id
     lines = []

@@ -31,6 +31,11 @@ def get(database: Database, caller: Caller, study_id: str) -> Study:
         return present(session, find(session, caller, study_id))
 
 
+def get_summary(database: Database, caller: Caller, study_id: str) -> StudySummary:
+    with database.reading() as session:
+        return summary(find(session, caller, study_id))
+
+
 def page(
     database: Database, caller: Caller, limit: int, after: str | None, *, status: jobs.Status | None = None
 ) -> Page[StudySummary]:
