@@ -10,11 +10,12 @@ from torch import Tensor
 
 from worker.packing.packed import Grouped
 
-# Numbers of bits that both operators have kernels for.
-BITS = (8, 4, 2)
-_LARGEST, _SMALLEST = 256, 16
-# Where a group is whole rows, a block of this size goes beyond a row's end rather than be smaller than the other.
-_BEYOND_THE_END, _SMALL = 128, 32
+# The smallest block for which MatMulNBits has a quick kernel on x86, by the number of bits. In others (ONNX Runtime
+# 1.31), such as 256 in 2 bits, it makes the weights float32 in each call: hundreds of times slower.
+_SMALLEST = {8: 16, 4: 16, 2: 32}
+_LARGEST = 128
+# Where a group is whole rows, blocks may go beyond a row's end; smaller ones than this are slower.
+_SMALL = 32
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ class Blocks:
 
 def in_blocks(packed: Grouped) -> Blocks | None:
     """The same levels. None where the groups can't be cut into whole blocks, or the bits have no kernel."""
-    if packed.bits not in BITS or packed.codes.ndim != 2:
+    if packed.bits not in _SMALLEST or packed.codes.ndim != 2:
         return None
     rows, columns = packed.codes.shape
     size = _size(packed.codes.numel() // len(packed.scale), columns)
-    if size is None:
+    if size < _SMALLEST[packed.bits]:
         return None
     codes, zero_point = _unsigned(packed)
     blocks = Blocks(packed.bits, columns, size, _in_bytes(codes, packed.bits), packed.scale.unsqueeze(1))
@@ -78,12 +79,11 @@ def in_blocks(packed: Grouped) -> Blocks | None:
     return Blocks(**vars(blocks) | {"zero_points": _in_bytes(of_blocks, packed.bits)})
 
 
-def _size(group: int, columns: int) -> int | None:
-    if group < columns:
-        size = _power_of_two_in(group)
-        return size if size >= _SMALLEST else None
-    size = _power_of_two_in(columns)
-    return size if size >= _SMALL else max(_SMALLEST, min(_BEYOND_THE_END, 1 << (columns - 1).bit_length()))
+def _size(group: int, columns: int) -> int:
+    size = _power_of_two_in(min(group, columns))
+    if group < columns or size >= _SMALL:
+        return size
+    return max(_SMALL, min(_LARGEST, 1 << (columns - 1).bit_length()))
 
 
 def _power_of_two_in(number: int) -> int:

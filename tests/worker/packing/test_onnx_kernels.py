@@ -153,3 +153,15 @@ def test_a_weight_that_is_looked_up_and_multiplied_is_unpacked() -> None:
     )
     packed_as(model, WeightQuantization(bits=4))
     assert not operators(model) & KERNELS
+
+
+@pytest.mark.parametrize("group_size", [32, 256, None])
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_blocks_are_of_sizes_that_have_quick_kernels(bits: int, group_size: int | None) -> None:
+    """In blocks of 256, two bits would be made float32 in each call."""
+    model = product(random_weight(8, 2048), "Gemm turned")
+    packed_as(model, WeightQuantization(bits=bits, group_size=group_size))
+    (node,) = (node for node in model.graph.node if node.op_type == "MatMulNBits")
+    fields = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    assert fields["block_size"] == min(128, group_size or 128)
+    assert fields["accuracy_level"] == 4
