@@ -101,6 +101,12 @@ class Client:
         described = {"job": job, "architecture": architecture, "inputs": inputs, "transform": transform}
         return _parse(Job, self._upload("jobs", files, {name: _as_json(value) for name, value in described.items()}))
 
+    def measure_sensitivity(self, model_id: str, *, dataset: str | None = None, seed: int = 0) -> Job:
+        """A job of kind `sensitivity`; its `result` is a `Sensitivity` once it has succeeded."""
+        body = {"dataset": dataset, "seed": seed}
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return _parse(Job, self._send("POST", f"/v1/models/{model_id}/sensitivity", json=body, headers=headers))
+
     def models(self, limit: int = 20) -> tuple[Model, ...]:
         page = json.loads(self._send("GET", "/v1/models", params={"limit": limit}).text)
         return tuple(_model_of(item) for item in page["data"])

@@ -15,6 +15,7 @@ from app.api import (
     metrics,
     models,
     presets,
+    sensitivity,
     studies,
     techniques,
     version,
@@ -32,7 +33,7 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 
 RESOURCES = (
-    models, datasets, jobs, events, artifacts, studies, techniques, presets, health, metrics, version
+    models, sensitivity, datasets, jobs, events, artifacts, studies, techniques, presets, health, metrics, version
 )  # fmt: skip
 
 

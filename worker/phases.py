@@ -5,15 +5,17 @@ compress    one child loads the upload, applies the recipe and writes files;
             one child for each file loads it afresh and measures quality and memory;
             one child runs all files interleaved and measures time;
             then the reports are made here and everything is published
+sensitivity one child changes one layer at a time, and its answer is published with a report
 """
 
-from app.core import artifacts, inspections
+from app.core import artifacts, inspections, sensitivity
 from app.core.checkpoints import Checkpoints, hashes_of
 from app.core.database import Database
 from app.core.facts import DatasetFacts, ModelInspection
-from app.core.job_options import JobOptions
+from app.core.job_options import JobLimits, JobOptions
 from app.core.logs import Logs
 from app.core.queue import Queue
+from app.core.sensitivities import Sensitivity
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.submissions import check
@@ -25,6 +27,7 @@ from app.core.tasks import (
     InspectDataset,
     InspectModel,
     Measure,
+    MeasureSensitivity,
     ModelFile,
     Time,
     Timings,
@@ -33,11 +36,14 @@ from app.core.wanted_files import WantedFiles, wanted_files
 from worker.children_of_job import ChildrenOfJob
 from worker.failures import OWN_CODE, Reported, own_code_refused
 from worker.finishing import Measured, finish
+from worker.finishing_sensitivity import write_sensitivity
 from worker.hold import Hold
 from worker.job_folder import JobFolder, prepared
 from worker.limits import Limits
 
 INSPECTION_MEMORY_MB = 8192
+# After so long a child stops measuring, and answers with what it has.
+SENSITIVITY_SECONDS = 900
 COMPRESSED, MEASURED, TIMED = 0.5, 0.8, 1.0
 
 
@@ -59,6 +65,8 @@ class JobRunner:
                 raise own_code_refused()
             if hold.claim.kind == "inspect":
                 self._inspect(hold, folder)
+            elif hold.claim.kind == "sensitivity":
+                self._measure_sensitivity(hold, folder)
             else:
                 self._compress(hold, folder)
 
@@ -87,6 +95,17 @@ class JobRunner:
         measured = Measured(compression, measurements, timings)
         made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
+
+    def _measure_sensitivity(self, hold: Hold, folder: JobFolder) -> None:
+        seed, limits, model = hold.claim.request["seed"], JobLimits(), folder.model_file()
+        assert folder.model is not None
+        sensitivity.check(folder.model, folder.dataset)
+        children = self._children(hold, folder, limits.seconds, limits.memory_mb)
+        task = MeasureSensitivity(model=model, dataset=folder.dataset_file(), seed=seed, seconds=SENSITIVITY_SECONDS)
+        found = children.run(task, 0, 1)
+        assert isinstance(found, Sensitivity)
+        files = write_sensitivity(hold.claim, folder, seed, found)
+        artifacts.publish(self._database, self.storage, self._queue, hold.claim, files, found)
 
     def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, wanted: WantedFiles) -> Checkpoints:
         claim = hold.claim

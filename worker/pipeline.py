@@ -4,8 +4,10 @@ compress    load the upload as an editable network -> apply each step -> write e
 inspect     load the upload or the data set, and say what it is
 measure     load one written file afresh and judge it       (worker/evaluation)
 time        run all written files interleaved               (worker/evaluation)
+sensitivity change one layer at a time, look at the answers (worker/sensitivity)
 """
 
+from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
 
@@ -16,11 +18,13 @@ from app.core.tasks import (
     InspectDataset,
     InspectModel,
     Measure,
+    MeasureSensitivity,
+    ModelFile,
     Progress,
     Task,
     Time,
 )
-from worker.data import open_dataset
+from worker.data import Dataset, open_dataset
 from worker.data_fit import fitting_data
 from worker.evaluation.measure import measure
 from worker.evaluation.timing import time_files
@@ -29,6 +33,7 @@ from worker.loading import load_network
 from worker.network import Network
 from worker.outputs import Outputs
 from worker.run import Report, Run
+from worker.sensitivity.by_layer import measure_sensitivity
 from worker.steps import StepByStep
 
 # How progress is shared out.
@@ -68,13 +73,17 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
 
 def _loaded(task: Compress, folder: Path, report: Report) -> Run:
     dataset = open_dataset(folder, task.dataset) if task.dataset else None
-    network = load_network(task.model, folder, dataset)
-    data = fitting_data(network, dataset) if dataset else None
 
     def network_of(model_id: str) -> Network:
         return load_network(task.models[model_id], folder, dataset)
 
-    run = Run(task.seed, report, network, data, network_of, task.outputs)
+    run = _run_on(task.model, dataset, folder, task.seed, report)
+    return replace(run, network_of=network_of, formats=task.outputs)
+
+
+def _run_on(model: ModelFile, dataset: Dataset | None, folder: Path, seed: int, report: Report) -> Run:
+    network = load_network(model, folder, dataset)
+    run = Run(seed, report, network, fitting_data(network, dataset) if dataset else None)
     for warning in network.warnings:
         run.warn(warning)
     return run
@@ -106,3 +115,11 @@ def _(task: Measure, folder: Path, report: Report) -> Schema:
 @perform.register
 def _(task: Time, folder: Path, report: Report) -> Schema:
     return time_files(task, folder, report)
+
+
+@perform.register
+def _(task: MeasureSensitivity, folder: Path, report: Report) -> Schema:
+    report(Progress(fraction=0.0, message="Loading the model"))
+    dataset = open_dataset(folder, task.dataset) if task.dataset else None
+    run = _run_on(task.model, dataset, folder, task.seed, report)
+    return measure_sensitivity(run.upload, run, task.seconds)

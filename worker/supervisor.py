@@ -1,7 +1,7 @@
 """Claims jobs, runs each in children of its own, publishes what they made. Never imports torch.
 
-One thread is one slot. Compress jobs have `slots` of them; inspections have one of their own, so that an upload is
-looked at while a long job runs.
+One thread is one slot. Jobs that compress or measure sensitivity have `slots` of them; inspections have one of their
+own, so that an upload is looked at while a long job runs.
 """
 
 import signal
@@ -45,7 +45,10 @@ class Supervisor:
         """Works until SIGTERM or SIGINT; running jobs then go back to the queue."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
-        slots = [self._slot(("inspect",)), *(self._slot(("compress",)) for _ in range(self._settings.slots))]
+        slots = [
+            self._slot(("inspect",)),
+            *(self._slot(("compress", "sensitivity")) for _ in range(self._settings.slots)),
+        ]
         for slot in slots:
             slot.start()
         self._keep_house()
@@ -116,11 +119,11 @@ class Supervisor:
             self._queue.fail(claim, Problem(detail))
         if self._queue.is_over(claim):
             checkpoints.forget(self._runner.storage, claim.job)
+            if claim.study is not None:
+                advance(self._database, self._runner.storage, claim.study)
         log.info("job ended", job=claim.job, attempt=claim.attempt)
 
     def _keep_house(self) -> None:
-            if claim.study is not None:
-                advance(self._database, self._runner.storage, claim.study)
         """Signs of life, jobs whose worker was lost, and now and then what a crash left on the disk."""
         swept_at = float("-inf")
         while not self._ending.wait(self._settings.heartbeat_seconds):

@@ -13,6 +13,7 @@ from app.core.architectures import ARCHITECTURE
 from app.core.inputs import INPUTS
 from app.core.job_options import JobOptions, JobRequest
 from app.core.models import ModelUpload
+from app.core.sensitivities import SensitivityOptions
 from app.core.studies.requests import StudyRequest
 from app.core.version import VERSION
 
@@ -110,6 +111,7 @@ def _body_schemas() -> dict[str, Any]:
         StudyRequest,
         ModelUpload,
         ProblemDocument,
+        SensitivityOptions,
     ]
     _, document = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
     inputs = INPUTS.json_schema(ref_template=_REFERENCE)

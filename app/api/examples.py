@@ -105,6 +105,12 @@ QUEUED_JOB: dict[str, Any] = {
     },
 }
 
+QUEUED_SENSITIVITY: dict[str, Any] = {
+    **QUEUED_JOB,
+    "kind": "sensitivity",
+    **dict.fromkeys(("recipe", "outputs", "minimize", "measure", "limits")),
+}
+
 RUNNING_JOB: dict[str, Any] = {
     **QUEUED_JOB,
     "status": "running",

@@ -1,11 +1,16 @@
 """A job's result as tables."""
 
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.printing import console
 from app.core import figures
 from app.core.jobs import Job
 from app.core.measurements import Comparison, Measurement, Quality, Result, Speedup
+from app.core.sensitivities import Sensitivity
+from app.core.sensitivity_tables import amount, columns_of, summary
+from app.core.sensitivity_tables import table as table_of
+from app.core.sensitivity_tables import title as title_of
 
 NOTHING = "-"
 
@@ -13,11 +18,22 @@ NOTHING = "-"
 def print_result(job: Job) -> None:
     if job.result is None:
         return
-    console.print(_comparison_table(job.result))
-    console.print(_speedup_text(job.result.comparison.speedup), highlight=False)
-    console.print(_files_table(job.result))
+    if isinstance(job.result, Sensitivity):
+        _print_sensitivity(job.result)
+    else:
+        console.print(_comparison_table(job.result))
+        console.print(_speedup_text(job.result.comparison.speedup), highlight=False)
+        console.print(_files_table(job.result))
     for warning in job.result.warnings:
         console.print(f"! {warning}", style="yellow", markup=False, highlight=False)
+
+
+def _print_sensitivity(result: Sensitivity) -> None:
+    console.print(summary(result), markup=False, highlight=False)
+    table = _table(title_of(result.baseline.metric), "layer", *(amount(*column) for column in columns_of(result)))
+    for layer, *changes in table_of(result):
+        table.add_row(Text(layer), *changes)
+    console.print(table)
 
 
 def _comparison_table(result: Result) -> Table:

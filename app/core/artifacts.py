@@ -11,7 +11,6 @@ from app.core import jobs
 from app.core.database import Database
 from app.core.errors import NotFound
 from app.core.keys import Caller
-from app.core.measurements import Result
 from app.core.queue import Claim, Queue
 from app.core.schemas import Schema
 from app.core.storage import Storage, StoredFile
@@ -34,7 +33,7 @@ class Artifact(Schema):
 
 
 def publish(
-    database: Database, storage: Storage, queue: Queue, claim: Claim, files: Mapping[str, Path], result: Result
+    database: Database, storage: Storage, queue: Queue, claim: Claim, files: Mapping[str, Path], result: Schema
 ) -> None:
     """Stores every file under the name it is given, then commits the rows and the job's success together.
 

@@ -19,6 +19,7 @@ from app.core.measurements import OutputFormat, Result
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
+from app.core.sensitivities import Sensitivity
 from app.core.storage import Storage
 from app.core.studies.lifecycle import job_ended, refuse_change_within
 from app.core.studies.sharing import UNENDED
@@ -65,7 +66,7 @@ class Job(Schema):
     minimize: Goal | None
     measure: MeasureOptions | None
     limits: JobLimits | None
-    result: Result | None
+    result: Result | Sensitivity | None = Field(description="A `Sensitivity` of a job of that kind.")
     error: ProblemBody | None
     created_at: Time
     started_at: Time | None

@@ -26,6 +26,7 @@ from app.core.instructions import Arithmetic
 from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
 from app.core.schemas import Schema
+from app.core.sensitivities import Sensitivity
 
 InFolder = Annotated[str, Field(pattern=r"^(inputs|outputs)(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", max_length=300)]
 """A path relative to the job's folder. A child says such paths too, and none may lead out of there."""
@@ -236,16 +237,30 @@ class Timings(Schema):
     warnings: tuple[str, ...] = ()
 
 
-Task = Annotated[InspectModel | InspectDataset | Compress | Measure | Time, Field(discriminator="kind")]
+class MeasureSensitivity(Schema):
+    """Change one layer at a time and look at the answers. Answers with a `Sensitivity`; after `seconds` with what it
+    has by then."""
+
+    kind: Literal["sensitivity"] = "sensitivity"
+    model: ModelFile
+    dataset: DatasetFile | None
+    seed: int
+    seconds: float
+
+
+Task = Annotated[
+    InspectModel | InspectDataset | Compress | Measure | Time | MeasureSensitivity, Field(discriminator="kind")
+]
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
 
-Answer = ModelInspection | DatasetFacts | Compression | FileMeasurement | Timings
+Answer = ModelInspection | DatasetFacts | Compression | FileMeasurement | Timings | Sensitivity
 ANSWERS: dict[str, type[Schema]] = {
     "inspect_model": ModelInspection,
     "inspect_dataset": DatasetFacts,
     "compress": Compression,
     "measure": FileMeasurement,
     "time": Timings,
+    "sensitivity": Sensitivity,
 }
 
 

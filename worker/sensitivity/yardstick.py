@@ -13,7 +13,7 @@ from worker.run import Run
 from worker.training.split import held_back
 
 # As many as a processor does in some minutes.
-MOST_MACS = 4e12
+MOST_MACS = 2e12
 FEWEST, MOST = 16, 512
 FEWEST_HELD_BACK = 64
 
@@ -36,8 +36,10 @@ class Yardstick:
     def quality_before(self) -> Quality:
         return judge(self.exact, self.reference, self.examples)
 
-    def quality(self, network: Network) -> Quality:
-        return judge(_answers(network, self.examples), self.reference, self.examples)
+    def judged(self, network: Network) -> tuple[Quality, float]:
+        """Its quality, and the relative error of its answers."""
+        answers = _answers(network, self.examples)
+        return judge(answers, self.reference, self.examples), relative_error(answers, self.exact)
 
     def fall(self, network: Network) -> tuple[float, float]:
         """What quality falls by, in the metric's own unit, and the standard error of that."""
@@ -47,15 +49,19 @@ class Yardstick:
         return relative_error(_answers(network, self.examples), self.exact)
 
 
-def examples_for(network: Network, run: Run, evaluations: int) -> Examples:
-    """Training examples that training holds back first; random ones without data. So many that the network can be run
-    on them so often, whatever the machine: the same job has the same examples."""
-    affordable = int(MOST_MACS / max(1, count(network).macs * evaluations))
-    most = max(FEWEST, min(MOST, affordable))
+def held_back_examples(network: Network, run: Run, evaluations: int) -> Examples:
+    """Training examples that training holds back first; random ones without data."""
+    most = affordable_examples(network, evaluations)
     if run.data is None:
         return synthetic_examples(network.inputs, run.seed, most)
     tenth = max(FEWEST_HELD_BACK, len(run.data.train) // 10)
     return examples_of(held_back(run.data.train, min(most, tenth)), network.inputs)
+
+
+def affordable_examples(network: Network, evaluations: int) -> int:
+    """So many that the network can be run on them so often. Whatever the machine: the same job has the same ones."""
+    affordable = int(MOST_MACS / max(1, count(network).macs * evaluations))
+    return max(FEWEST, min(MOST, affordable))
 
 
 def _answers(network: Network, examples: Examples) -> Array:

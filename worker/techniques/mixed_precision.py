@@ -17,7 +17,7 @@ from worker.packing.packed import Packed, bytes_of
 from worker.quantization.bit_allocation import Allocation, Precision, allocations, size_of
 from worker.quantization.layer_table import decibels
 from worker.run import Run
-from worker.sensitivity.yardstick import Yardstick, examples_for
+from worker.sensitivity.yardstick import Yardstick, held_back_examples
 from worker.techniques import apply
 from worker.techniques.weight_quantization import weight_quantization
 
@@ -38,7 +38,7 @@ FEW = (
 def mixed_precision(step: MixedPrecision, network: Network, run: Run) -> Network:
     layers = [n for n, layer in layers_of(network.module).items() if any(True for _ in layer.parameters(recurse=False))]
     chosen = selected(step, layers)
-    yardstick = Yardstick.on(examples_for(network, run, len(chosen) * len(step.bits)), network, run.upload)
+    yardstick = Yardstick.on(held_back_examples(network, run, len(chosen) * len(step.bits)), network, run.upload)
     if yardstick.examples.synthetic:
         run.warn("Without data the layers were judged by what they do to the answers to random inputs.")
     trial = _Trial(step, network, run, _variants(step, chosen, network, run, yardstick))

@@ -27,11 +27,11 @@ def render(report: ReportData, kind: ReportKind) -> str:
 
 def _html(report: ReportData) -> str:
     drawn = [(caption, Markup(svg)) for caption, svg in charts(report.result)]  # noqa: S704 - Vega escapes its texts
-    return _templates().get_template("report.html.j2").render(_shown(report, drawn=True), charts=drawn)
+    return templates().get_template("report.html.j2").render(_shown(report, drawn=True), charts=drawn)
 
 
 def _markdown(report: ReportData) -> str:
-    return _templates().get_template("report.md.j2").render(_shown(report, drawn=False))
+    return templates().get_template("report.md.j2").render(_shown(report, drawn=False))
 
 
 def _json(report: ReportData) -> str:
@@ -66,16 +66,16 @@ def _shown(report: ReportData, *, drawn: bool) -> dict[str, object]:
 
 
 @cache
-def _templates() -> Environment:
-    templates = Environment(
+def templates() -> Environment:
+    environment = Environment(
         loader=PackageLoader("app.core.reports"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    templates.globals.update(
+    environment.globals.update(
         lines_to_run=lines_to_run, needed_beside=needed_beside, needed_packages=needed_packages, figures=figures
     )
-    templates.filters["plain"] = plain
-    return templates
+    environment.filters["plain"] = plain
+    return environment
