@@ -13,7 +13,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeVar
 import httpx2
 from pydantic import BaseModel, TypeAdapter
 
+from app.client_http import ClientProblem, HttpConnection
 from app.core.architectures import Architecture
 from app.core.artifacts import Artifact
 from app.core.datasets import Dataset
@@ -30,32 +31,21 @@ from app.core.job_options import JobRequest
 from app.core.jobs import Job
 from app.core.models import Model
 from app.core.pages import Page
+from app.core.studies.requests import StudyRequest
+from app.core.studies.schemas import Study, StudySummary
 
 Item = TypeVar("Item", bound=BaseModel)
-Noun = Literal["models", "datasets", "jobs"]
+Noun = Literal["models", "datasets", "jobs", "studies"]
 ReportFormat = Literal["text/html", "text/markdown", "application/json"]
 
-CONNECTION_TRIES = 3
 POLL_SECONDS = 0.25
-TIMEOUT = httpx2.Timeout(30, read=600, write=600)  # an upload is answered when it was hashed and checked
 
-
-class ClientProblem(Exception):
-    """The service refused, or could not be reached. `status` is 0 where there was no answer at all."""
-
-    def __init__(self, title: str, detail: str, *, code: str, status: int = 0) -> None:
-        super().__init__(f"{title}. {detail}")
-        self.title = title
-        self.detail = detail
-        self.code = code
-        self.status = status
+__all__ = ["Client", "ClientProblem", "Noun", "ReportFormat"]
 
 
 class Client:
     def __init__(self, url: str, key: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        transport = httpx2.HTTPTransport(retries=CONNECTION_TRIES)
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT, transport=transport)
+        self._http = HttpConnection(url, key)
 
     def __enter__(self) -> Self:
         return self
@@ -82,9 +72,7 @@ class Client:
         return _parse(Dataset, self._upload("datasets", {"file": file}, fields))
 
     def submit(self, request: JobRequest | Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
-        body = request.model_dump(mode="json", exclude_none=True) if isinstance(request, JobRequest) else dict(request)
-        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        return _parse(Job, self._send("POST", "/v1/jobs", json=body, headers=headers))
+        return _parse(Job, self._post("/v1/jobs", request, idempotency_key))
 
     def submit_files(
         self,
@@ -105,32 +93,32 @@ class Client:
         """A job of kind `sensitivity`; its `result` is a `Sensitivity` once it has succeeded."""
         body = {"dataset": dataset, "seed": seed}
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        return _parse(Job, self._send("POST", f"/v1/models/{model_id}/sensitivity", json=body, headers=headers))
+        return _parse(Job, self._http.send("POST", f"/v1/models/{model_id}/sensitivity", json=body, headers=headers))
 
     def models(self, limit: int = 20) -> tuple[Model, ...]:
-        page = json.loads(self._send("GET", "/v1/models", params={"limit": limit}).text)
+        page = json.loads(self._http.send("GET", "/v1/models", params={"limit": limit}).text)
         return tuple(_model_of(item) for item in page["data"])
 
     def datasets(self, limit: int = 20) -> tuple[Dataset, ...]:
-        return _parse(Page[Dataset], self._send("GET", "/v1/datasets", params={"limit": limit})).data
+        return _parse(Page[Dataset], self._http.send("GET", "/v1/datasets", params={"limit": limit})).data
 
     def jobs(self, limit: int = 20) -> tuple[Job, ...]:
-        return _parse(Page[Job], self._send("GET", "/v1/jobs", params={"limit": limit})).data
+        return _parse(Page[Job], self._http.send("GET", "/v1/jobs", params={"limit": limit})).data
 
     def model(self, model_id: str) -> Model:
-        return _model(self._send("GET", f"/v1/models/{model_id}"))
+        return _model(self._http.send("GET", f"/v1/models/{model_id}"))
 
     def dataset(self, dataset_id: str) -> Dataset:
-        return _parse(Dataset, self._send("GET", f"/v1/datasets/{dataset_id}"))
+        return _parse(Dataset, self._http.send("GET", f"/v1/datasets/{dataset_id}"))
 
     def job(self, job_id: str) -> Job:
-        return _parse(Job, self._send("GET", f"/v1/jobs/{job_id}"))
+        return _parse(Job, self._http.send("GET", f"/v1/jobs/{job_id}"))
 
     def delete(self, noun: Noun, item_id: str) -> None:
-        self._send("DELETE", f"/v1/{noun}/{item_id}")
+        self._http.send("DELETE", f"/v1/{noun}/{item_id}")
 
     def cancel(self, job_id: str) -> Job:
-        return _parse(Job, self._send("POST", f"/v1/jobs/{job_id}/cancel"))
+        return _parse(Job, self._http.send("POST", f"/v1/jobs/{job_id}/cancel"))
 
     def wait(self, job_id: str, seconds: float | None = None) -> Job:
         """The job once it is done, however it ended."""
@@ -146,21 +134,33 @@ class Client:
 
     def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
         """What happens to a job, as it happens, until it is done. Goes on where it was after a lost connection."""
-        losses = 0
-        while losses < CONNECTION_TRIES:
-            try:
-                for event in self._stream_events(job_id, after):
-                    losses, after = 0, event.id
-                    yield event
-            except httpx2.TransportError:
-                losses += 1
-                time.sleep(losses * POLL_SECONDS)
-            else:
-                return
-        raise _unreachable(str(self._http.base_url))
+        return self._http.events(f"/v1/jobs/{job_id}/events", after)
+
+    def submit_study(self, request: StudyRequest | Mapping[str, Any], *, idempotency_key: str | None = None) -> Study:
+        return _parse(Study, self._post("/v1/studies", request, idempotency_key))
+
+    def studies(self, limit: int = 20) -> tuple[StudySummary, ...]:
+        return _parse(Page[StudySummary], self._http.send("GET", "/v1/studies", params={"limit": limit})).data
+
+    def study(self, study_id: str) -> Study:
+        return _parse(Study, self._http.send("GET", f"/v1/studies/{study_id}"))
+
+    def cancel_study(self, study_id: str) -> Study:
+        return _parse(Study, self._http.send("POST", f"/v1/studies/{study_id}/cancel"))
+
+    def wait_for_study(self, study_id: str, seconds: float | None = None) -> Study:
+        """The study once all its jobs have ended, however they did."""
+        return _poll(lambda: self.study(study_id), lambda study: study.done, seconds)
+
+    def study_events(self, study_id: str, after: int = 0) -> Iterator[Event]:
+        """What happens to a study, as it happens, until it is done."""
+        return self._http.events(f"/v1/studies/{study_id}/events", after)
+
+    def study_report(self, study_id: str, media_type: ReportFormat = "text/markdown") -> str:
+        return self._http.send("GET", f"/v1/studies/{study_id}/report", headers={"Accept": media_type}).text
 
     def artifacts(self, job_id: str) -> tuple[Artifact, ...]:
-        answer = self._send("GET", f"/v1/jobs/{job_id}/artifacts")
+        answer = self._http.send("GET", f"/v1/jobs/{job_id}/artifacts")
         return _parse(Page[Artifact], answer).data
 
     def download(self, job_id: str, name: str, folder: Path) -> Path:
@@ -168,12 +168,7 @@ class Client:
         folder.mkdir(parents=True, exist_ok=True)
         target, partial = folder / name, folder / f".{name}.part"
         digest = hashlib.sha256()
-        with (
-            self._answering(),
-            self._http.stream("GET", f"/v1/jobs/{job_id}/artifacts/{name}") as answer,
-            partial.open("wb") as file,
-        ):
-            _refuse_problems(answer)
+        with self._http.streaming(f"/v1/jobs/{job_id}/artifacts/{name}") as answer, partial.open("wb") as file:
             for chunk in answer.iter_bytes():
                 digest.update(chunk)
                 file.write(chunk)
@@ -183,64 +178,24 @@ class Client:
         return partial.replace(target)
 
     def report(self, job_id: str, media_type: ReportFormat = "text/markdown") -> str:
-        return self._send("GET", f"/v1/jobs/{job_id}/report", headers={"Accept": media_type}).text
+        return self._http.send("GET", f"/v1/jobs/{job_id}/report", headers={"Accept": media_type}).text
 
     def logs(self, job_id: str) -> str:
-        return self._send("GET", f"/v1/jobs/{job_id}/logs").text
+        return self._http.send("GET", f"/v1/jobs/{job_id}/logs").text
 
     def readiness(self) -> Readiness:
         """Also of a service that isn't ready, which answers with 503."""
-        with self._answering():
-            return _parse(Readiness, self._http.get("/health/ready"))
+        return _parse(Readiness, self._http.send_any("GET", "/health/ready"))
+
+    def _post(self, path: str, body: BaseModel | Mapping[str, Any], key: str | None) -> httpx2.Response:
+        document = body.model_dump(mode="json", exclude_none=True) if isinstance(body, BaseModel) else dict(body)
+        return self._http.send("POST", path, json=document, headers={"Idempotency-Key": key or str(uuid.uuid4())})
 
     def _upload(self, noun: Noun, files: Mapping[str, Path], fields: Mapping[str, str | None]) -> httpx2.Response:
         given = {name: value for name, value in fields.items() if value is not None}
         with ExitStack() as opened:
             parts = {name: (path.name, opened.enter_context(path.open("rb"))) for name, path in files.items()}
-            return self._send("POST", f"/v1/{noun}", data=given, files=parts)
-
-    def _send(self, method: str, path: str, **request: Any) -> httpx2.Response:
-        with self._answering():
-            answer = self._http.request(method, path, **request)
-            _refuse_problems(answer)
-            return answer
-
-    def _stream_events(self, job_id: str, after: int) -> Iterator[Event]:
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-            _refuse_problems(answer)
-            for message in httpx2.EventSource(answer):
-                if message.event == "done":
-                    return
-                yield Event.model_validate_json(message.data, extra="ignore")
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx2.TransportError as error:
-            raise _unreachable(str(self._http.base_url)) from error
-
-
-def _refuse_problems(answer: httpx2.Response) -> None:
-    if answer.is_success:
-        return
-    answer.read()
-    try:
-        problem = answer.json()
-        title, detail, code = problem["title"], problem["detail"], problem["code"]
-    except (ValueError, KeyError, TypeError):
-        title, code = f"The answer was {answer.status_code}", "no_problem_details"
-        detail = "It is none of modelpress's own: look at the address and at what stands in front of the service."
-    raise ClientProblem(title, detail, code=code, status=answer.status_code)
-
-
-def _unreachable(url: str) -> ClientProblem:
-    detail = (
-        f"Nothing answers at {url}. Start the service with `modelpress serve`, or give another address before the "
-        "command: `modelpress --url ADDRESS compress ...`."
-    )
-    return ClientProblem("The service can't be reached", detail, code="unreachable")
+            return self._http.send("POST", f"/v1/{noun}", data=given, files=parts)
 
 
 def _poll(ask: Callable[[], Item], is_over: Callable[[Item], bool], seconds: float | None) -> Item:

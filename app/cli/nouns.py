@@ -15,7 +15,7 @@ Limit = Annotated[int, typer.Option(min=1, max=100, help="How many, the newest f
 
 def noun_group(noun: "Noun", help_text: str, columns: Sequence[str]) -> typer.Typer:
     group = typer.Typer(help=help_text, no_args_is_help=True)
-    singular = noun.removesuffix("s")
+    singular = "study" if noun == "studies" else noun.removesuffix("s")
 
     @group.command("list", help=f"List {noun}, the newest first.")
     def list_all(context: typer.Context, limit: Limit = 20) -> None:

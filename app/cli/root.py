@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import compress, datasets, doctor, jobs, keys, models, service
+from app.cli import compare, compress, datasets, doctor, jobs, keys, models, service, studies
 from app.cli.connection import Connection
 
 application = typer.Typer(
@@ -19,10 +19,12 @@ application.command()(service.api)
 application.command()(service.worker)
 application.command()(service.migrate)
 application.command()(compress.compress)
+application.command()(compare.compare)
 application.command()(doctor.doctor)
 application.add_typer(models.group, name="models")
 application.add_typer(datasets.group, name="datasets")
 application.add_typer(jobs.group, name="jobs")
+application.add_typer(studies.group, name="studies")
 application.add_typer(keys.group, name="keys")
 
 

@@ -1,0 +1,40 @@
+"""A study on the terminal, from its first event to its table and its best files."""
+
+from pathlib import Path
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.cli.printing import console
+from app.cli.study_results import ended_job, print_study
+from app.cli.watching import download_all
+from app.client import Client
+from app.core.studies.schemas import Study
+
+REPORTS = {"report.html": "text/html", "report.md": "text/markdown", "report.json": "application/json"}
+
+
+def watch_study(client: Client, study_id: str) -> Study:
+    """The study that succeeded, its table printed. Any other end ends the command."""
+    points = {point.job: point for point in client.study(study_id).points}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("jobs", total=len(points))
+        for event in client.study_events(study_id):
+            if event.type == "job_ended":
+                progress.advance(bar)
+                console.print(ended_job(client.job(event.data["job"])), highlight=False, markup=False, soft_wrap=True)
+    study = client.study(study_id)
+    print_study(study)
+    if study.status != "succeeded":
+        typer.secho(f"{study_id} {study.status}.", fg="red", err=True)
+        raise typer.Exit(1)
+    return study
+
+
+def download_best(client: Client, study: Study, folder: Path) -> None:
+    """The files of the best job, and the study's report as `study.html`, `study.md` and `study.json`."""
+    if study.best is None:
+        typer.secho(f"{study.id} has no recipe that succeeded.", fg="red", err=True)
+        raise typer.Exit(1)
+    download_all(client, study.best.job, folder)
