@@ -81,6 +81,7 @@ def _described(row: ModelRow, path: str) -> ModelFile:
     fields: dict[str, Any] = {
         "path": path,
         "format": row.format,
+        "sha256": row.sha256,
         "architecture": row.architecture,
         "base": row.base and {"path": _base_of(path), "format": row.base.format},
     }

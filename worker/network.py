@@ -38,6 +38,8 @@ class Network:
 
     `blocked_by` says what stands in the way of rebuilding it, `looked_at` which of its submodules were.
 
+    `upload_sha256` is of the file as it was sent.
+
     `widened` says that the upload's half precision became float32, so that the upload itself takes other inputs.
     `warnings` tell its owner what the rebuilt network no longer does.
 
@@ -58,6 +60,7 @@ class Network:
     calls: Mapping[int, Arguments] | None = None
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
     packed: Mapping[str, Packed] = field(default_factory=dict)
+    upload_sha256: str | None = None
 
     def changed_after_export(self, output_format: OutputFormat, change: FileChange) -> "Network":
         changes = (*self.after_export.get(output_format, ()), change)

@@ -35,11 +35,12 @@ InFolder = Annotated[str, Field(pattern=r"^(inputs|outputs)(/[A-Za-z0-9_][A-Za-z
 class ModelFile(Schema):
     """`path` is relative to the job's folder. A pickled state dict arrives here as safetensors.
 
-    `base` is the model that the architecture names.
+    `base` is the model that the architecture names, `sha256` of the file as it was sent.
     """
 
     path: InFolder
     format: ModelFormat
+    sha256: str | None = None
     architecture: Architecture | None = None
     base: "ModelFile | None" = None
     inputs: Inputs | None = None

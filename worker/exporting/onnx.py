@@ -1,6 +1,5 @@
 """ONNX through torch's tracing exporter (docs/decisions/0005-onnx-exporter.md)."""
 
-import json
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -11,7 +10,8 @@ import onnx
 import torch
 from torch import fx, nn
 
-from app.core.version import VERSION
+from worker.exporting.onnx_description import describe, number_values
+from worker.exporting.onnx_shapes import shapes_in, with_shapes
 from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
 from worker.network import Network
@@ -23,12 +23,16 @@ _SEPARATOR = "/"
 def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`."""
     export_float(network, path)
+    shapes = shapes_in(onnx.load(path))
     for number, change in enumerate(network.after_export.get("onnx", ())):
         source = path.with_name(f"{path.stem}.before-{number}.onnx")
         shutil.move(path, source)
         change(source, path)
         source.unlink()
-    _describe(network, path)
+    model = with_shapes(onnx.load(path), shapes)
+    describe(network, model)
+    number_values(model)
+    onnx.save(model, path)
     return ()
 
 
@@ -114,14 +118,4 @@ def _restore_names(path: Path) -> None:
         weight.name = names.get(weight.name, weight.name)
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
-    onnx.save(model, path)
-
-
-def _describe(network: Network, path: Path) -> None:
-    """Says what made the file; leaves out shapes that every runtime infers for itself."""
-    model = onnx.load(path)
-    del model.graph.value_info[:]
-    model.producer_name, model.producer_version = "modelpress", VERSION
-    recipe = [step.model_dump(mode="json") for step in network.steps]
-    onnx.helper.set_model_props(model, {"recipe": json.dumps({"steps": recipe})})
     onnx.save(model, path)

@@ -1,16 +1,30 @@
 """Shapes of an ONNX graph's values."""
 
+from collections.abc import Mapping
+
 import onnx
+from onnx import helper
+
+Shapes = Mapping[str, onnx.TypeProto]
 
 
-def shapes_in(model: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+def shapes_in(model: onnx.ModelProto) -> Shapes:
     """By name, of inputs, stored tensors, answers, and of what lies between them as far as it can be inferred."""
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    stored = {w.name: onnx.helper.make_tensor_type_proto(w.data_type, list(w.dims)) for w in graph.initializer}
+    stored = {w.name: helper.make_tensor_type_proto(w.data_type, list(w.dims)) for w in graph.initializer}
     return stored | {
-        each.name: each.type for each in (*graph.input, *graph.value_info, *graph.output) if _has_rank(each)
+        each.name: each.type for each in (*graph.input, *graph.value_info, *graph.output) if _is_known(each)
     }
 
 
-def _has_rank(value: onnx.ValueInfoProto) -> bool:
+def with_shapes(model: onnx.ModelProto, known: Shapes) -> onnx.ModelProto:
+    """What lies between inputs and answers has its shape beside it. `known` are those of values before the graph was
+    changed: behind operators that aren't ONNX's own, none can be inferred."""
+    described = {each.name for each in (*model.graph.value_info, *model.graph.output)}
+    kept = [name for node in model.graph.node for name in node.output if name in known and name not in described]
+    model.graph.value_info.extend(helper.make_value_info(name, known[name]) for name in kept)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def _is_known(value: onnx.ValueInfoProto) -> bool:
     return bool(value.type.tensor_type.HasField("shape"))

@@ -90,7 +90,7 @@ def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opene
 
 def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Network:
     try:
-        return open_model(model, folder, dataset).editable()
+        network = open_model(model, folder, dataset).editable()
     except NotEditable as error:
         blockers = ", ".join(f"{blocker.operator} ({blocker.where})" for blocker in error.blockers)
         raise Invalid(
@@ -98,6 +98,7 @@ def load_network(model: ModelFile, folder: Path, dataset: Dataset | None) -> Net
             code="not_editable",
             title="The model can't be edited",
         ) from error
+    return replace(network, upload_sha256=model.sha256)
 
 
 def _read(model: ModelFile, folder: Path) -> tuple[nn.Module, bool]:

@@ -1,19 +1,18 @@
 """Layers of an ONNX file that compute with packed weights: MatMulNBits and GatherBlockQuantized of ONNX Runtime."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import onnx
 import torch
 from onnx import helper
 from torch import Tensor
 
+from worker.exporting.onnx_shapes import Shapes
 from worker.packing.blocks import Blocks
 from worker.packing.onnx_writer import MICROSOFT, Writer, import_microsoft
 
 # Activations are rounded to int8, with a scale for each block: kernels that multiply floats are far slower.
 _IN_INT8 = 4
-
-Shapes = Mapping[str, onnx.TypeProto]
 
 
 class KernelWriter:
@@ -49,7 +48,7 @@ class KernelWriter:
         offsets = _offsets(writer, blocks, scale, factor) if blocks.uneven is not None else None
         self._insert(0, writer)
         for node in readers:
-            self._keep_shape(node.output[0])
+            self._keep_shape(node.output[0], node.output[0])
             if is_product:
                 self._multiply(node, operands, offsets, blocks)
             else:
@@ -64,6 +63,7 @@ class KernelWriter:
         rank = len(_sizes(self._shapes[taken]))
         differing = writer.node("MatMul", _sums(writer, taken, blocks, rank), offsets)
         node.output[0] = f"{answer}.product"
+        self._keep_shape(answer, node.output[0])
         writer.node("Add", node.output[0], differing)
         writer.nodes[-1].output[0] = answer
         self._insert(list(self._model.graph.node).index(node) + 1, writer)
@@ -73,10 +73,11 @@ class KernelWriter:
         for position, node in enumerate(writer.nodes, start):
             self._model.graph.node.insert(position, node)
 
-    def _keep_shape(self, name: str) -> None:
+    def _keep_shape(self, of: str, name: str) -> None:
         """Which can't be inferred behind an operator that isn't ONNX's own."""
-        if name in self._shapes and all(each.name != name for each in self._model.graph.output):
-            self._model.graph.value_info.append(helper.make_value_info(name, self._shapes[name]))
+        answers = {each.name for each in self._model.graph.output}
+        if of in self._shapes and name not in answers:
+            self._model.graph.value_info.append(helper.make_value_info(name, self._shapes[of]))
 
 
 def _is_product(node: onnx.NodeProto, name: str) -> bool:
