@@ -75,7 +75,7 @@ class _Mender(fx.Interpreter):
         found = self.env[size] if isinstance(size, fx.Node) else size
         if found in (wanted, -1):
             return size
-        if not isinstance(size, fx.Node):
+        if not isinstance(size, fx.Node) or found == 0:  # a width divided by more heads than it has channels left
             return wanted
         return self._scaled(node, size, Fraction(wanted, found))
 

@@ -137,3 +137,23 @@ def test_sizes_and_bounds_in_the_graph_are_made_right() -> None:
     assert pruned.module.conv1.out_channels == pruned.module.conv2.in_channels == 4
     assert pruned.module.fc.in_features == 6
     assert pruned.run(torch.randn(5, 3, 4, 4))[0].shape == (5, 3)
+
+
+class AsWideAsEightHeads(nn.Module):
+    """Its sizes divide a width by a number, as attention does by the number of heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2, self.fc3 = nn.Linear(6, 8), nn.Linear(8, 16), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fc1(x)
+        return self.fc3(torch.relu(self.fc2(x).view(x.size(0), 8, x.size(-1) // 8 * 2)).flatten(1))
+
+
+def test_a_width_pruned_below_what_divides_it_leaves_the_sizes_right() -> None:
+    torch.manual_seed(0)
+    network = Network(fx.symbolic_trace(AsWideAsEightHeads().eval()), (InputSpec(name="x", shape=("batch", 6)),))
+    pruned = apply(StructuredPruning(scope="layer", only=["fc1"]), network, run_over(network))
+    assert pruned.module.fc1.out_features == 4
+    assert pruned.run(torch.randn(5, 6))[0].shape == (5, 3)
