@@ -29,6 +29,7 @@ from worker.data_fit import fitting_data
 from worker.evaluation.measure import measure
 from worker.evaluation.timing import time_files
 from worker.inspection import inspect_dataset, inspect_model
+from worker.layer_changes import layer_changes
 from worker.loading import load_network
 from worker.network import Network
 from worker.outputs import Outputs
@@ -67,6 +68,7 @@ def _(task: Compress, folder: Path, report: Report) -> Compression:
         own_forward=run.upload.keeps_its_forward,
         files=tuple(outputs.files),
         steps=tuple(steps.timings),
+        layers=layer_changes(run.upload, steps.network),
         warnings=tuple(run.warnings),
     )
 

@@ -15,15 +15,13 @@ from app.core.artifacts import Artifact
 from app.core.errors import Conflict
 from app.core.keys import Caller
 from app.core.pages import Page
+from app.core.reports import CONTENT_POLICY
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["artifacts"])
 Reader = Annotated[Caller, caller_with("jobs:read")]
 
 _REPORTS = {"text/html": "report.html", "text/markdown": "report.md", "application/json": "report.json"}
-_REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
+_REPORT_POLICY = f"{CONTENT_POLICY}; frame-ancestors 'none'"
 
 
 @router.get(

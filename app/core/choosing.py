@@ -77,6 +77,15 @@ def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
     return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > NOTABLE_SPEEDUP
 
 
+def slower_than_float(tried: Sequence[MeasuredFile], seed: int) -> list[tuple[MeasuredFile, MeasuredFile]]:
+    """Of files that were tried beside each other: quantized ones with the float32 file of their format, where that is
+    faster."""
+    floats = {each.file.format: each for each in tried if each.file.precision == "float32"}
+    quantized = [each for each in tried if each.file.quantized and each.file.precision is not None]
+    pairs = [(each, floats[each.file.format]) for each in quantized if each.file.format in floats]
+    return [(each, other) for each, other in pairs if _is_faster(other, each, seed)]
+
+
 def _keeping_quality(artifacts: Sequence[MeasuredFile]) -> list[MeasuredFile]:
     """Those that lose no more than `TOLERATED` against the best of them."""
     judged = [each.measurement.quality for each in artifacts if each.measurement.quality is not None]

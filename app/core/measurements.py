@@ -6,6 +6,7 @@ from pydantic import Field
 
 from app.core.details import DetailTable
 from app.core.instructions import Arithmetic
+from app.core.layer_changes import LayerChange
 from app.core.schemas import Schema
 
 OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
@@ -156,4 +157,5 @@ class Result(Schema):
     comparison: Comparison
     artifacts: tuple[ArtifactResult, ...]
     environment: Environment
+    layers: tuple[LayerChange, ...] = ()
     warnings: tuple[str, ...] = Field(())

@@ -52,6 +52,15 @@ def slower_quantized(name: str, latency: Latency, float_name: str, float_latency
     )
 
 
+def slower_than_tried(files: Sequence[tuple[str, Latency]], float_name: str, float_latency: Latency) -> str:
+    """Of files that were tried beside `float_name`, all of its format."""
+    named = ", ".join(f"{name} ({figures.milliseconds(latency.median)})" for name, latency in files)
+    return (
+        "Fewer bits are slower than float32 for this network on this CPU in these files, of which a call takes longer "
+        f"than of {float_name} ({figures.milliseconds(float_latency.median)}): {named}."
+    )
+
+
 def loses_quality(name: str, measurement: Measurement) -> str:
     assert measurement.quality is not None
     quality = measurement.quality

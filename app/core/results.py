@@ -1,13 +1,20 @@
 """Measurements of single files -> a job's result: which file is best, and what was gained against the upload."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
-from app.core.choosing import Choice, FileFacts, MeasuredFile, choose
+from app.core.choosing import Choice, FileFacts, MeasuredFile, choose, slower_than_float
 from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
 from app.core.measurements import ArtifactResult, Comparison, Latency, Measurement, Result, Speedup, StepResult
-from app.core.result_warnings import loses_quality, slower_quantized, warnings_about, warnings_about_training
+from app.core.result_warnings import (
+    loses_quality,
+    slower_quantized,
+    slower_than_tried,
+    warnings_about,
+    warnings_about_training,
+)
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
 
 
@@ -40,8 +47,10 @@ def assemble(
         comparison=comparison,
         artifacts=tuple(_artifact(each) for each in choice.delivered),
         environment=timings.environment,
+        layers=compression.layers,
         warnings=(
             *_warnings(compression, timings, files, choice),
+            *_slower_than_tried(choice, seed),
             *warnings_about(baseline.measurement, best.measurement, comparison),
             *warnings_about_training(steps),
         ),
@@ -149,3 +158,11 @@ def _warnings(
     )
     passed_over = (loses_quality(each.file.name, each.measurement) for each in choice.passed_over)
     return (*dict.fromkeys(told), *slower, *passed_over)
+
+
+def _slower_than_tried(choice: Choice, seed: int) -> Iterator[str]:
+    """One for each format."""
+    for _, pairs in groupby(slower_than_float(choice.delivered, seed), key=lambda pair: pair[1].file.name):
+        slower = list(pairs)
+        other = slower[0][1]
+        yield slower_than_tried([(each.file.name, each.latency) for each, _ in slower], other.file.name, other.latency)

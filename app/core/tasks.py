@@ -23,6 +23,7 @@ from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
 from app.core.inputs import Inputs, InputsFrom, InputSpec
 from app.core.instructions import Arithmetic
+from app.core.layer_changes import MOST_LAYERS, LayerChange
 from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
 from app.core.recipes import Step
 from app.core.schemas import Schema
@@ -162,6 +163,7 @@ class Compression(Schema):
     own_forward: bool = False
     files: tuple[WrittenFile, ...]
     steps: tuple[StepTiming, ...]
+    layers: tuple[LayerChange, ...] = Field((), max_length=MOST_LAYERS)
     warnings: tuple[str, ...] = ()
 
 

@@ -1,6 +1,8 @@
 import pytest
 from starlette.testclient import TestClient
 
+from app.core.reports import CONTENT_POLICY
+
 CONTENT = b"this is model.onnx"
 
 
@@ -84,3 +86,8 @@ def test_a_job_that_has_not_succeeded_has_no_report(client: TestClient, model: s
     job = client.post("/v1/jobs", json={"model": model, "recipe": {"preset": "safe"}}).json()
     answer = client.get(job["urls"]["report"])
     assert (answer.status_code, answer.json()["code"]) == (409, "no_report")
+
+
+def test_a_reports_page_may_run_its_own_script_and_no_other(client: TestClient, finished_job: str) -> None:
+    policy = client.get(f"/v1/jobs/{finished_job}/report").headers["Content-Security-Policy"]
+    assert policy == f"{CONTENT_POLICY}; frame-ancestors 'none'"

@@ -118,3 +118,14 @@ def test_a_child_warning_that_comes_twice_is_said_once() -> None:
     )
     job.add("model.onnx", "artifact", milliseconds=1, size_bytes=3000, warnings=("Noisy.",))
     assert job.result().warnings.count("Noisy.") == 1
+
+
+def test_quantized_files_that_are_slower_than_the_one_tried_in_float32_are_named() -> None:
+    job = MeasuredJob().add("upload", "upload", milliseconds=2.0, size_bytes=4_000_000, format="torchscript")
+    for precision, milliseconds in (("float32", 1.0), ("int8-static", 1.4), ("int8-weights", 0.99)):
+        name, size = f"model.{precision}.onnx", 1_000_000
+        quantized = precision != "float32"
+        job.add(name, "artifact", milliseconds=milliseconds, size_bytes=size, quantized=quantized, precision=precision)
+    (said,) = [warning for warning in job.result().warnings if "are slower than float32" in warning]
+    assert "model.int8-static.onnx (1.4" in said
+    assert "model.int8-weights.onnx" not in said

@@ -1,4 +1,7 @@
-"""Charts as SVG, drawn by Vega-Lite. Colours are CSS variables of the page, so that they follow its light and dark."""
+"""Charts as SVG, drawn by Vega-Lite. Colours are CSS variables of the page, so that they follow its light and dark.
+
+A mark's description is what the page shows of it under the pointer: `NAME: figure`.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,79 +17,106 @@ from app.core.measurements import Measurement, Quality, Result
 
 Specification = dict[str, Any]
 Values = list[dict[str, JsonValue]]
+Files = Sequence[tuple[str, str, Measurement]]
+Bar = tuple[str, str, float, str]
+"""Name, kind, value, and the value as it is written."""
 
 WIDTH, ROW_HEIGHT = 250, 46
 QUANTILES, MOST_TICKS = 50, 6
+CHARACTER = 6.3  # the mean width of one in a label, in pixels
+TIP: Specification = {"field": "tip", "type": "nominal"}
 _FILL = {"upload": "var(--before)", "file": "var(--after)"}
 
 
 def charts(result: Result) -> Iterator[tuple[str, str]]:
     """Pairs of a caption and an SVG element."""
     files = _files(result)
-    yield "File size", drawn(_sizes(files))
+    yield "File size", drawn(bars([(n, k, m.size_bytes, figures.size(m.size_bytes)) for n, k, m in files]))
     if all(measured.latency_ms for _, _, measured in files):
         yield "Time of single calls", drawn(_latencies(files))
     if all(measured.quality for _, _, measured in files):
         yield _quality_caption(result), drawn(_qualities(files))
+    work = list(_work(result))
+    if len({macs for _, _, macs, _ in work}) > 1:
+        yield "Multiply-accumulates for one example, by step", drawn(bars(work))
 
 
-def _files(result: Result) -> Sequence[tuple[str, str, Measurement]]:
+def _files(result: Result) -> Files:
     """(name, kind, measurement) of the upload and of each delivered file."""
     delivered = [(artifact.name, "file", artifact.measured) for artifact in result.artifacts]
     return [("upload", "upload", result.baseline), *delivered]
 
 
-def _sizes(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+def _work(result: Result) -> Iterator[Bar]:
+    if result.baseline.macs is not None:
+        yield "upload", "upload", result.baseline.macs, figures.count(result.baseline.macs)
+    for position, step in enumerate(result.steps, start=1):
+        if step.after.macs is not None:
+            name = f"{position}. {step.technique.replace('_', ' ')}"
+            yield name, "file", step.after.macs, figures.count(step.after.macs)
+
+
+def bars(rows: Sequence[Bar]) -> Specification:
     values: Values = [
-        {"name": name, "kind": kind, "value": measured.size_bytes, "label": figures.size(measured.size_bytes)}
-        for name, kind, measured in files
+        {"name": name, "kind": kind, "value": value, "label": label, "tip": f"{name}: {label}"}
+        for name, kind, value, label in rows
     ]
-    bars = {
+    names = [name for name, _, _, _ in rows]
+    mark = {
         "mark": {"type": "bar", "height": 14},
         "encoding": {
             "x": horizontal("value", "", zero=True) | {"axis": None},
-            "y": _vertical(files),
-            "color": _colour(),
+            "y": vertical(names),
+            "color": colour(),
+            "description": TIP,
         },
     }
-    return _chart(values, [bars, *_labels(files)], len(files))
+    return _chart(values, [mark, *labels(names)], len(rows))
 
 
-def _latencies(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+def _latencies(files: Files) -> Specification:
     values: Values = []
     shown: list[float] = []
     for name, kind, measured in files:
         latency = measured.latency_ms[0]
         label = figures.milliseconds(latency.median)
-        values.append({"name": name, "kind": kind, "median": latency.median, "label": label})
-        values.extend({"name": name, "kind": kind, "value": value} for value in _quantiles(latency.samples))
+        tip = f"{name}: median {label}"
+        values.append({"name": name, "kind": kind, "median": latency.median, "label": label, "tip": tip})
+        values.extend(_sampled(name, kind, value) for value in _quantiles(latency.samples))
         shown += _quantiles(latency.samples)
-    position = _logarithmic("value", "ms, logarithmic", shown)
+    names = [name for name, _, _ in files]
+    position = logarithmic("value", "ms, logarithmic", shown)
+    shared = {"y": vertical(names), "color": colour(), "description": TIP}
     strip = {
         "mark": {"type": "tick", "height": 14, "thickness": 1.5, "opacity": 0.45},
-        "encoding": {"x": position, "y": _vertical(files), "color": _colour()},
+        "encoding": {"x": position, **shared},
     }
-    middle = {
+    median = {
         "mark": {"type": "point", "shape": "diamond", "size": 50, "filled": True, "stroke": "var(--paper)"},
-        "encoding": {"x": position | {"field": "median"}, "y": _vertical(files), "color": _colour()},
+        "encoding": {"x": position | {"field": "median"}, **shared},
     }
-    return _chart(values, [strip, middle, *_labels(files)], len(files))
+    return _chart(values, [strip, median, *labels(names)], len(files))
 
 
-def _qualities(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+def _sampled(name: str, kind: str, value: float) -> dict[str, JsonValue]:
+    return {"name": name, "kind": kind, "value": value, "tip": f"{name}: {figures.milliseconds(value)}"}
+
+
+def _qualities(files: Files) -> Specification:
     judged = [(name, kind, measured.quality) for name, kind, measured in files if measured.quality]
     values = [_judged_value(name, kind, quality) for name, kind, quality in judged]
     unit = "" if judged[0][2].metric == "mean_squared_error" else "%"
-    position, across, colour = horizontal("low", unit), _vertical(files), _colour()
+    names = [name for name, _, _ in files]
+    position, shared = horizontal("low", unit), {"y": vertical(names), "color": colour(), "description": TIP}
     spread = {
         "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.45},
-        "encoding": {"x": position, "x2": {"field": "high"}, "y": across, "color": colour},
+        "encoding": {"x": position, "x2": {"field": "high"}, **shared},
     }
     point = {
         "mark": {"type": "point", "size": 60, "filled": True, "opacity": 1},
-        "encoding": {"x": position | {"field": "value"}, "y": across, "color": colour},
+        "encoding": {"x": position | {"field": "value"}, **shared},
     }
-    return _chart(values, [spread, point, *_labels(files)], len(files))
+    return _chart(values, [spread, point, *labels(names)], len(files))
 
 
 def _judged_value(name: str, kind: str, quality: Quality) -> dict[str, JsonValue]:
@@ -94,7 +124,9 @@ def _judged_value(name: str, kind: str, quality: Quality) -> dict[str, JsonValue
     low, high = _interval(quality)
     figure = figures.quality(quality.metric, quality.value)
     shown = {"value": scale * quality.value, "low": scale * low, "high": scale * high}
-    return {"name": name, "kind": kind, "label": figure, **shown}
+    between = f", 95 % {figures.quality(quality.metric, low)} to {figures.quality(quality.metric, high)}"
+    tip = f"{name}: {figure}{between if low < high else ''}"
+    return {"name": name, "kind": kind, "label": figure, "tip": tip, **shown}
 
 
 def _interval(quality: Quality) -> Interval:
@@ -150,7 +182,7 @@ def horizontal(field: str, title: str, *, zero: bool = False) -> Specification:
     }
 
 
-def _logarithmic(field: str, title: str, shown: Sequence[float]) -> Specification:
+def logarithmic(field: str, title: str, shown: Sequence[float]) -> Specification:
     """From the last round number below all values to the first above, with a few round numbers between."""
     exponents = range(floor(log10(min(shown))), ceil(log10(max(shown))) + 1)
     round_numbers = [digit * 10.0**exponent for exponent in exponents for digit in (1, 2, 5)]
@@ -169,25 +201,28 @@ def _logarithmic(field: str, title: str, shown: Sequence[float]) -> Specificatio
     }
 
 
-def _vertical(files: Sequence[tuple[str, str, Measurement]]) -> Specification:
+def vertical(names: Sequence[str]) -> Specification:
     """Rows without an axis: their names stand above them, so that long ones don't take the chart's width."""
-    return {"field": "name", "type": "nominal", "axis": None, "sort": [name for name, _, _ in files]}
+    return {"field": "name", "type": "nominal", "axis": None, "sort": list(names)}
 
 
-def _labels(files: Sequence[tuple[str, str, Measurement]]) -> Iterator[Specification]:
-    """Above each row its name on the left and its figure on the right."""
+def labels(names: Sequence[str], room: int = 80) -> Iterator[Specification]:
+    """Above each row its name on the left and its figure on the right, which takes `room`. Of a long name the end is
+    kept: it tells layers and files apart."""
+    fitting = int((WIDTH - room) / CHARACTER)
+    cut = f"length(datum.name) > {fitting} ? '…' + slice(datum.name, {1 - fitting}) : datum.name"
     common = {"type": "text", "fontSize": 11.5, "dy": -16, "fill": "var(--ink)"}
-    name = {"align": "left", "x": 0, "limit": WIDTH - 70}
+    name = {"align": "left", "x": 0, "limit": WIDTH - room}
     figure = {"align": "right", "x": WIDTH, "fontWeight": 600}
-    for style, field in ((name, "name"), (figure, "label")):
+    for style, field in ((name, "shown"), (figure, "label")):
         yield {
-            "transform": [{"filter": "isValid(datum.label)"}],
+            "transform": [{"filter": "isValid(datum.label)"}, {"calculate": cut, "as": "shown"}],
             "mark": common | style,
-            "encoding": {"y": _vertical(files), "text": {"field": field, "type": "nominal"}},
+            "encoding": {"y": vertical(names), "text": {"field": field, "type": "nominal"}},
         }
 
 
-def _colour() -> Specification:
+def colour() -> Specification:
     return {
         "field": "kind",
         "type": "nominal",
@@ -197,6 +232,7 @@ def _colour() -> Specification:
 
 
 def drawn(specification: Specification) -> str:
-    """The size is left to the page: only the shape (`viewBox`) stays."""
+    """The size is left to the page: only the shape (`viewBox`) stays. Places are rounded to hundredths of a pixel."""
     svg: str = vl_convert.vegalite_to_svg(specification)
-    return re.sub(r' width="\d+(\.\d+)?" height="\d+(\.\d+)?"', "", svg, count=1)
+    svg = re.sub(r' width="\d+(\.\d+)?" height="\d+(\.\d+)?"', "", svg, count=1)
+    return re.sub(r' (?:d|transform)="[^"]*"', lambda place: re.sub(r"(\.\d\d)\d+", r"\1", place[0]), svg)

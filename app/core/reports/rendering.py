@@ -6,17 +6,20 @@ from functools import cache
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from app.core import figures
+from app.core.instructions import said_of
 from app.core.reports.charts import charts
 from app.core.reports.data import ReportData
 from app.core.reports.explanations import explanations
+from app.core.reports.images import picture
+from app.core.reports.layers import layer_charts, layer_table, weight_charts
 from app.core.reports.markdown import plain
+from app.core.reports.policy import CONTENT_POLICY, SCRIPT
 from app.core.reports.running import lines_to_run, needed_beside, needed_packages
 from app.core.reports.sentence import sentence
 from app.core.reports.steps import stories
-from app.core.reports.tables import before_and_after, step_by_step
+from app.core.reports.tables import before_and_after, side_by_side, step_by_step
 
 ReportKind = Literal["report.html", "report.md", "report.json", "recipe.json"]
 
@@ -26,12 +29,11 @@ def render(report: ReportData, kind: ReportKind) -> str:
 
 
 def _html(report: ReportData) -> str:
-    drawn = [(caption, Markup(svg)) for caption, svg in charts(report.result)]  # noqa: S704 - Vega escapes its texts
-    return templates().get_template("report.html.j2").render(_shown(report, drawn=True), charts=drawn)
+    return templates().get_template("report.html.j2").render(_shown(report), script=SCRIPT, policy=CONTENT_POLICY)
 
 
 def _markdown(report: ReportData) -> str:
-    return templates().get_template("report.md.j2").render(_shown(report, drawn=False))
+    return templates().get_template("report.md.j2").render(_shown(report))
 
 
 def _json(report: ReportData) -> str:
@@ -51,15 +53,21 @@ _RENDERERS: dict[ReportKind, Callable[[ReportData], str]] = {
 }
 
 
-def _shown(report: ReportData, *, drawn: bool) -> dict[str, object]:
+def _shown(report: ReportData) -> dict[str, object]:
+    """Drawings are SVG elements, in which Vega has escaped every text."""
     result = report.result
     return {
         "report": report,
         "result": result,
         "sentence": sentence(result),
         "rows": before_and_after(result),
+        "charts": list(charts(result)),
         "steps": step_by_step(result, report.steps),
-        "stories": list(stories(result, drawn=drawn)),
+        "stories": list(stories(result)),
+        "layer_table": layer_table(result),
+        "layer_charts": list(layer_charts(result)),
+        "weight_charts": list(weight_charts(result)),
+        "files": side_by_side(result),
         "explanations": list(explanations(result)),
         "recipe": _recipe(report).strip(),
     }
@@ -75,7 +83,11 @@ def templates() -> Environment:
         undefined=StrictUndefined,
     )
     environment.globals.update(
-        lines_to_run=lines_to_run, needed_beside=needed_beside, needed_packages=needed_packages, figures=figures
+        lines_to_run=lines_to_run,
+        needed_beside=needed_beside,
+        needed_packages=needed_packages,
+        said_of=said_of,
+        figures=figures,
     )
-    environment.filters["plain"] = plain
+    environment.filters.update(plain=plain, picture=picture)
     return environment

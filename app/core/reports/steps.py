@@ -7,18 +7,9 @@ from app.core import figures
 from app.core.details import DetailTable, Value
 from app.core.measurements import Epoch, Result, StepResult
 from app.core.reports.learning_curves import learning_curves
+from app.core.reports.tables import Cells
 
 SMALLEST_WRITTEN_OUT = 1e-4
-
-
-@dataclass(frozen=True)
-class Cells:
-    """A table of finished text. `note` says what it leaves out."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,14 +21,14 @@ class StepStory:
     curves: tuple[tuple[str, str], ...]
 
 
-def stories(result: Result, *, drawn: bool) -> Iterator[StepStory]:
+def stories(result: Result) -> Iterator[StepStory]:
     """Of the steps that have more to say than their file does."""
     for position, step in enumerate(result.steps):
-        trained = [_qualities(step), *([] if drawn else [_epochs(step.epochs)])] if step.epochs else []
+        trained = [_qualities(step), _epochs(step.epochs)] if step.epochs else []
         tables = (*trained, *map(_details, step.details))
-        curves = tuple(learning_curves(step)) if drawn else ()
         if tables:
-            yield StepStory(f"{position + 1}. {step.technique.replace('_', ' ')}", tables, curves)
+            name = f"{position + 1}. {step.technique.replace('_', ' ')}"
+            yield StepStory(name, tables, tuple(learning_curves(step)))
 
 
 def _qualities(step: StepResult) -> Cells:

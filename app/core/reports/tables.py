@@ -10,6 +10,16 @@ from app.core.recipes import Step
 
 
 @dataclass(frozen=True)
+class Cells:
+    """A table of finished text. `note` says what it leaves out."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Change:
     text: str
     verdict: Literal["better", "worse", "same"]
@@ -89,12 +99,15 @@ def _of_quality(result: Result) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class StepRow:
-    """The network as it was uploaded, or after one step."""
+    """The network as it was uploaded, or after one step. `parameters` are the step's own, `parameters_left` the
+    network's, without zeros."""
 
     name: str
     parameters: str
     took: str
     size: str
+    parameters_left: str
+    macs: str
     latency: str
     quality: str
 
@@ -112,6 +125,8 @@ def _step_row(name: str, parameters: str, took: str, after: Measurement) -> Step
         parameters=parameters,
         took=took,
         size=figures.size(after.size_bytes),
+        parameters_left=figures.count(after.nonzero_parameters),
+        macs="" if after.macs is None else figures.count(after.macs),
         latency=figures.milliseconds(after.latency_ms[0].median) if after.latency_ms else "",
         quality=figures.quality(after.quality.metric, after.quality.value) if after.quality else "",
     )
@@ -123,11 +138,38 @@ def _parameters(step: Step) -> str:
 
 
 def _written(value: object) -> str:
+    if isinstance(value, dict):
+        return f"({', '.join(f'{name}={_written(each)}' for name, each in value.items())})"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
 
 
-def metric_label(quality: Quality) -> str:
-    return quality.metric.replace("_", " ").capitalize()
+def side_by_side(result: Result) -> Cells | None:
+    """The upload and every file, a row each; None where there is only one file."""
+    if len(result.artifacts) < 2:
+        return None
+    columns = ("File", "Size", "A call", "Speed", metric_label(result.compressed.quality), "Same answers", "Memory")
+    rows = [_file_row("upload", result.baseline, result.baseline)]
+    for artifact in result.artifacts:
+        name = f"{artifact.name} (best)" if artifact.name == result.best else artifact.name
+        rows.append(_file_row(name, artifact.measured, result.baseline))
+    return Cells("Files side by side", columns, tuple(rows))
+
+
+def _file_row(name: str, measured: Measurement, upload: Measurement) -> tuple[str, ...]:
+    quality, times, memory = measured.quality, measured.latency_ms, measured.peak_memory_mb
+    return (
+        name,
+        figures.size(measured.size_bytes),
+        figures.milliseconds(times[0].median) if times else "",
+        figures.ratio(upload.latency_ms[0].median / times[0].median) if times else "",
+        figures.quality(quality.metric, quality.value) if quality else "",
+        figures.percent(quality.agreement) if quality and quality.agreement is not None else "",
+        figures.megabytes(memory) if memory is not None else "",
+    )
+
+
+def metric_label(quality: Quality | None) -> str:
+    return "" if quality is None else quality.metric.replace("_", " ").capitalize()
 
 
 def _timed(latency: Latency) -> str:

@@ -1,5 +1,7 @@
 """A report says what was measured, to a person and to a program, and nothing in it can act."""
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -10,7 +12,8 @@ from app.core.inputs import InputSpec
 from app.core.job_options import JobRequest
 from app.core.recipes import StaticQuantization
 from app.core.recipes.recipe import Recipe
-from app.core.reports import REPORT_KINDS, ReportData, ReportKind, render
+from app.core.reports import CONTENT_POLICY, REPORT_KINDS, ReportData, ReportKind, render
+from app.core.reports.policy import SCRIPT
 from app.core.reports.sentence import sentence
 from tests.core.measured_files import MeasuredJob, int8_job, quality
 
@@ -36,13 +39,13 @@ def report_of(job: MeasuredJob, name: str = "digits", **request: object) -> Repo
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, and the text beside them."""
+    """What a browser would make of a page: its elements, and the text beside them. The page's own script is neither."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self.feed(html)
+        self.feed(html.replace(f"<script>{SCRIPT}</script>", ""))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
@@ -86,7 +89,8 @@ def test_reader_finds_sentence_figures_files_and_warnings(kind: ReportKind) -> N
     assert 'onnxruntime.InferenceSession("model.onnx")' in text
 
 
-def test_page_asks_no_host_and_runs_no_script() -> None:
+def test_page_asks_no_host_and_runs_no_script_but_its_own() -> None:
+    assert render(report_of(int8_job(), NASTY), "report.html").count(f"<script>{SCRIPT}</script>") == 1
     page = Page(render(report_of(int8_job(), NASTY), "report.html"))
     tags = {tag for tag, _ in page.elements}
     assert "svg" in tags
@@ -96,6 +100,16 @@ def test_page_asks_no_host_and_runs_no_script() -> None:
     html = render(report_of(int8_job()), "report.html")
     assert "url(" not in html
     assert "@import" not in html
+
+
+def test_the_policy_lets_the_pages_own_script_run_and_no_other() -> None:
+    (policy,) = [
+        a["content"] for _, a in Page(render(report_of(int8_job()), "report.html")).elements if "http-equiv" in a
+    ]
+    assert policy == CONTENT_POLICY
+    (allowed,) = re.findall(r"script-src ([^;]+);", policy)
+    assert allowed == f"'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+    assert "default-src 'none'" in policy
 
 
 def test_names_of_uploads_stay_text_in_markdown() -> None:
