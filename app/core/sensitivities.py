@@ -31,7 +31,7 @@ class LayerSensitivity(Schema):
     quality_change: float
     agreement: float | None
     kl_divergence: float | None
-    error: float | None = Field(description="Mean squared error of the answers as a fraction of their variance.")
+    error: float = Field(description="Mean squared error of the answers as a fraction of their variance.")
 
 
 class Sensitivity(Schema):

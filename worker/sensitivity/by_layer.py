@@ -70,5 +70,5 @@ def _row(change: Change, quality: Quality, error: float, before: Quality) -> Lay
         quality_change=quality.value - before.value,
         agreement=quality.agreement,
         kl_divergence=quality.kl_divergence,
-        error=error if error != float("inf") else None,
+        error=error,
     )

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
+from app.core.errors import Problem
 from app.core.measurements import Quality
 from worker.counting import count
 from worker.evaluation.answers import Array, relative_error
@@ -37,8 +40,10 @@ class Yardstick:
         return judge(self.exact, self.reference, self.examples)
 
     def judged(self, network: Network) -> tuple[Quality, float]:
-        """Its quality, and the relative error of its answers."""
+        """Its quality, and the relative error of its answers. Raises Problem where these aren't finite."""
         answers = _answers(network, self.examples)
+        if not np.isfinite(answers).all():
+            raise Problem("The answers are not finite numbers.", code="answers_not_finite")
         return judge(answers, self.reference, self.examples), relative_error(answers, self.exact)
 
     def fall(self, network: Network) -> tuple[float, float]:

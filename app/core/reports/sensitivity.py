@@ -136,8 +136,7 @@ _SHADE = {
 
 
 def _cell(row: LayerSensitivity, metric: Metric) -> dict[str, JsonValue]:
-    off = 1.0 if row.error is None else sqrt(row.error)
-    return {"layer": row.layer, "amount": _short(row.amount), "off": off, "label": change(row, metric)}
+    return {"layer": row.layer, "amount": _short(row.amount), "off": sqrt(row.error), "label": change(row, metric)}
 
 
 def _short(amount: float) -> str:
