@@ -32,6 +32,7 @@ class Weight:
     values: Tensor
     transposed: bool
     layers: frozenset[str]
+    operators: frozenset[str]
 
     @property
     def rows(self) -> int:
@@ -74,7 +75,8 @@ def _weight(stored: onnx.TensorProto, readers: list[onnx.NodeProto]) -> Weight:
     values = torch.from_numpy(numpy_helper.to_array(stored).copy())
     turned = values.ndim == 2 and any(_reads_columns(node, stored.name) for node in readers)
     layers = frozenset(layer_of(node) for node in readers)
-    return Weight(stored.name, values.T.contiguous() if turned else values, turned, layers)
+    operators = frozenset(node.op_type for node in readers)
+    return Weight(stored.name, values.T.contiguous() if turned else values, turned, layers, operators)
 
 
 def _reads_columns(node: onnx.NodeProto, name: str) -> bool:

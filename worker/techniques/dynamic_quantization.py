@@ -1,15 +1,24 @@
 """Dynamic int8 by ONNX Runtime: weights are stored in int8, activations are quantized during each call."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from app.core.recipes import DynamicQuantization
+from worker.exporting.onnx import layer_named, layer_of
 from worker.network import Network
+from worker.quantization.stored_in_int8 import RECURRENT, STORED, store_in_int8
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes, with_own_weights
+from worker.techniques.onnx_int8 import (
+    check_holds_int8,
+    has_weights,
+    needs_reduced_range,
+    unselected_nodes,
+    with_own_weights,
+)
 
 # Convolutions are left out: ConvInteger is slower than float and loses accuracy.
 WEIGHTED = frozenset({"Gemm", "MatMul", "LSTM"})
@@ -21,14 +30,17 @@ def dynamic_quantization(step: DynamicQuantization, network: Network, run: Run) 
 
     def quantize(source: Path, target: Path) -> None:
         run.progress(0.5, "Storing weights in int8")
-        _quantize(step, source, target)
+        _quantize(step, source, target, run)
 
     return network.changed_after_export("onnx", quantize)
 
 
-def _quantize(step: DynamicQuantization, source: Path, target: Path) -> None:
+def _quantize(step: DynamicQuantization, source: Path, target: Path, run: Run) -> None:
     model = with_own_weights(onnx.load(source), WEIGHTED)
-    excluded = unselected_nodes(step, model, WEIGHTED)
+    excluded = unselected_nodes(step, model, WEIGHTED | STORED)
+    _tell(run, model, excluded)
+    left_alone = {layer_named(name) for name in excluded}
+    store_in_int8(model, left_alone, per_channel=step.per_channel)
     quantize_dynamic(
         model,
         target,
@@ -41,3 +53,18 @@ def _quantize(step: DynamicQuantization, source: Path, target: Path) -> None:
         extra_options={"MatMulConstBOnly": True},
     )
     check_holds_int8(target, step)
+
+
+def _tell(run: Run, model: onnx.ModelProto, excluded: Collection[str]) -> None:
+    """Which layers will be stored and which computed in int8."""
+    nodes = [node for node in model.graph.node if node.op_type in WEIGHTED | STORED and has_weights(node, model)]
+    for node in nodes:
+        bits = 32 if node.name in excluded else 8
+        computed = "int8" if bits == 8 and node.op_type in WEIGHTED else "float32"
+        run.detail("Layers", layer=layer_of(node), bits=bits, computed_in=computed)
+    recurrent = dict.fromkeys(layer_of(n) for n in nodes if n.op_type in RECURRENT and n.name not in excluded)
+    if recurrent:
+        run.warn(
+            f"ONNX Runtime computes in int8 with LSTMs, but with no other recurrent layers: {', '.join(recurrent)} "
+            "is stored in int8 and computed with in float32."
+        )

@@ -42,7 +42,10 @@ def with_own_weights(model: onnx.ModelProto, operators: Collection[str]) -> onnx
 
 
 def has_weights(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
-    """Whether an input other than the first is stored in the file (for a MatMul of two activations it isn't)."""
+    """Whether an input other than the first is stored in the file (for a MatMul of two activations it isn't); of a
+    lookup the first, in float (shapes are looked up, too)."""
+    if node.op_type == "Gather":
+        return any(w.name == node.input[0] and w.data_type == onnx.TensorProto.FLOAT for w in model.graph.initializer)
     stored = {weight.name for weight in model.graph.initializer}
     return any(name in stored for name in node.input[1:])
 

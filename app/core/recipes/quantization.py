@@ -11,7 +11,7 @@ from app.core.recipes.base import Pattern, StepBase
 Calibration = Literal["min_max", "moving_average", "percentile", "entropy", "mse"]
 
 STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
-DYNAMIC_LAYERS = frozenset({"Linear", "LSTM"})
+DYNAMIC_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN", "Embedding"})
 
 
 class StaticQuantization(StepBase):
@@ -65,4 +65,4 @@ class DynamicQuantization(StepBase):
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:
-        return None if facts.layer_types() & DYNAMIC_LAYERS else "the model has no linear and no LSTM layer"
+        return None if facts.layer_types() & DYNAMIC_LAYERS else "the model has no linear, recurrent or embedding layer"
