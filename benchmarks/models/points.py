@@ -18,6 +18,9 @@ FINE_TUNING = {"technique": "fine_tuning", "epochs": 10}
 # A large network learns a few thousand small images by heart, unless they are moved about.
 MOVED_ABOUT = frozenset({"mnist_convnet"})
 
+# Where the network knows its training examples by heart, their gradients tell nothing.
+FITTED_CRITERIA = {"cancer_mlp": "l2"}
+
 # The same training after each criterion, and plain fine-tuning after plain L1: what beats what is seen apart.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "ours": ("taylor", DISTILLATION),
@@ -53,6 +56,8 @@ class Point:
 
     def _steps(self, facts: dict[str, int]) -> list[dict[str, Any]]:
         criterion, recovery = METHODS[self.method]
+        if self.method == "ours":
+            criterion = FITTED_CRITERIA.get(self.subject.name, criterion)
         target = {self.subject.measure: facts[self.subject.measure] // self.factor}
         prune = {"technique": "structured_pruning", "target": target, "criterion": criterion, "scope": "layer"}
         return [prune, recovery | self._fitted_to_data(recovery)]
