@@ -21,6 +21,7 @@ from worker.inputs import random_inputs
 from worker.packing.packed import Packed
 
 FileChange = Callable[[Path, Path], None]
+ModuleChange = Callable[[fx.GraphModule], fx.GraphModule]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Network:
     `warnings` tell its owner what the rebuilt network no longer does.
 
     A technique that works on a written file (int8 by a runtime's own quantizer) leaves `module` as it is and adds to
-    `after_export`: functions of a source and a target path, run in order when that format is written. `packed` has, by
+    `after_export`: functions of a source and a target path, run in order when that format is written. In TorchScript
+    int8 is layers of torch: `before_tracing` are functions that put them into a copy of a module. `packed` has, by
     their names, the parameters that TorchScript archives and state dicts hold in fewer bits; those in `module` are what
     they unpack to.
     """
@@ -59,6 +61,7 @@ class Network:
     looked_at: tuple[PartFacts, ...] = ()
     calls: Mapping[int, Arguments] | None = None
     after_export: Mapping[OutputFormat, tuple[FileChange, ...]] = field(default_factory=dict)
+    before_tracing: tuple[ModuleChange, ...] = ()
     packed: Mapping[str, Packed] = field(default_factory=dict)
     upload_sha256: str | None = None
 
@@ -66,8 +69,12 @@ class Network:
         changes = (*self.after_export.get(output_format, ()), change)
         return replace(self, after_export={**self.after_export, output_format: changes})
 
+    def changed_before_tracing(self, change: ModuleChange) -> "Network":
+        return replace(self, before_tracing=(*self.before_tracing, change))
+
     def quantized_in(self, output_format: OutputFormat) -> bool:
-        return bool(self.after_export.get(output_format) or self.packed)
+        in_torch = output_format == "torchscript" and self.before_tracing
+        return bool(self.after_export.get(output_format) or self.packed or in_torch)
 
     @property
     def parts(self) -> tuple[Part, ...]:

@@ -12,6 +12,7 @@ from app.core.measurements import OutputFormat
 from app.core.tasks import Candidate, Compress, Role, WrittenFile
 from worker.applying import applied
 from worker.counting import count
+from worker.evaluation.engines import DEFAULT_ENGINE, tried_engines, worth_setting
 from worker.exporting import SUFFIXES, export
 from worker.inputs import as_inputs, random_inputs
 from worker.network import Network
@@ -138,8 +139,19 @@ class Outputs:
             macs=state.macs,
             probe=state.probe,
         )
+        if role != "upload" and output == "torchscript" and network.before_tracing:
+            file = self._with_engine(file, network)
         self.files.append(file)
         return file
+
+    def _with_engine(self, file: WrittenFile, network: Network) -> WrittenFile:
+        trials = tried_engines(file, self.folder, network.inputs)
+        engine = worth_setting(trials)
+        for trial in trials:
+            numbers = {"milliseconds": round(trial.milliseconds, 3), "cosine": round(trial.cosine, 4)}
+            chosen = trial.engine == (engine or DEFAULT_ENGINE)
+            self.run.detail("Engines of torch", engine=trial.engine, **numbers, chosen=chosen)
+        return file.model_copy(update={"engine": engine})
 
     def _state(self, network: Network, name: str) -> State:
         """Counted and probed once, as long as no step changes the module; `name` is of the first file of it."""

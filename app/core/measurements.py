@@ -10,6 +10,7 @@ from app.core.layer_changes import LayerChange
 from app.core.schemas import Schema
 
 OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
+QuantizedEngine = Literal["fbgemm", "onednn", "qnnpack", "x86"]
 Metric = Literal["accuracy", "mean_squared_error", "agreement"]
 
 
@@ -128,7 +129,8 @@ class Verification(Schema):
 
 
 class ArtifactResult(Schema):
-    """`arithmetic` says in what the file computes beside float32 (see `instructions.py`)."""
+    """`arithmetic` says in what the file computes beside float32 (see `instructions.py`). `engine` is what
+    `torch.backends.quantized.engine` was set to before an archive with int8 layers was loaded."""
 
     name: str
     format: OutputFormat
@@ -138,6 +140,7 @@ class ArtifactResult(Schema):
     measured: Measurement
     verified: Verification
     arithmetic: tuple[Arithmetic, ...] = ()
+    engine: QuantizedEngine | None = None
 
 
 class Environment(Schema):

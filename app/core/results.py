@@ -144,6 +144,7 @@ def _artifact(each: MeasuredFile) -> ArtifactResult:
         measured=each.measurement,
         verified=each.found.verified,
         arithmetic=each.found.arithmetic,
+        engine=each.file.engine,
     )
 
 

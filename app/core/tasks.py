@@ -24,7 +24,15 @@ from app.core.images import ImageTransform
 from app.core.inputs import Inputs, InputsFrom, InputSpec
 from app.core.instructions import Arithmetic
 from app.core.layer_changes import MOST_LAYERS, LayerChange
-from app.core.measurements import Environment, Epoch, Latency, OutputFormat, Quality, Verification
+from app.core.measurements import (
+    Environment,
+    Epoch,
+    Latency,
+    OutputFormat,
+    Quality,
+    QuantizedEngine,
+    Verification,
+)
 from app.core.recipes import Step
 from app.core.schemas import Schema
 from app.core.sensitivities import Sensitivity
@@ -115,7 +123,8 @@ class WrittenFile(Schema):
     """A file that `compress` wrote (or the upload itself, role `upload`).
 
     `path` is relative to the job's folder, `companions` too. `counts` are of the network that the file was
-    written from. `probe` is an .npz in `outputs/` with inputs and that network's answers.
+    written from. `probe` is an .npz in `outputs/` with inputs and that network's answers. `engine` is the one of torch's
+    that runs an archive of int8 layers fastest here: it has to be set before the archive is loaded.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)
@@ -126,6 +135,7 @@ class WrittenFile(Schema):
     step: int | None = None
     quantized: bool = False
     precision: str | None = Field(None, description="Of a file that was tried beside others.")
+    engine: QuantizedEngine | None = None
     parameters: int
     nonzero_parameters: int
     macs: int | None

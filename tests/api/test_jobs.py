@@ -61,7 +61,7 @@ def test_a_wrong_field_is_named_as_it_was_written(
 def test_a_recipe_that_can_not_work_is_refused(client: TestClient, model: str) -> None:
     steps = [{"technique": "dynamic_quantization"}, {"technique": "magnitude_pruning"}]
     assert submit(client, model=model, recipe={"steps": steps}).json()["code"] == "recipe_order"
-    assert submit(client, model=model, recipe={"steps": steps[:1]}, outputs=["torchscript"]).json()["code"] == (
+    assert submit(client, model=model, recipe={"steps": steps[:1]}, outputs=["state_dict"]).json()["code"] == (
         "output_unavailable"
     )
     data_hungry = {"steps": [{"technique": "static_quantization"}]}
@@ -175,7 +175,7 @@ def test_one_call_may_be_repeated_with_its_key(client: TestClient, context: Cont
         ({"recipe": {"preset": "huge"}}, "invalid_request", "job.recipe.preset"),
         ({**PRESET, "model": "model_1"}, "invalid_request", "job.model"),
         (
-            {"recipe": {"steps": [{"technique": "dynamic_quantization"}]}, "outputs": ["torchscript"]},
+            {"recipe": {"steps": [{"technique": "dynamic_quantization"}]}, "outputs": ["state_dict"]},
             "output_unavailable",
             None,
         ),

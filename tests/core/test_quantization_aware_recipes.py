@@ -21,7 +21,7 @@ def test_fields_have_the_defaults_that_are_promised() -> None:
         1e-4,
         "auto",
         "quantize",
-        ("onnx",),
+        ("onnx", "torchscript"),
     )
 
 

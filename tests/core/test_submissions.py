@@ -43,7 +43,7 @@ def test_a_job_that_can_work_is_queued(stocked: Database) -> None:
     [
         ("recipe_order", [STATIC, PRUNE], {}),
         ("dataset_required", [STATIC], {"dataset": None}),
-        ("output_unavailable", [STATIC], {"outputs": ["torchscript"]}),
+        ("output_unavailable", [STATIC], {"outputs": ["exported_program"]}),
         ("output_unavailable", [STATIC], {"outputs": ["onnx", "state_dict"]}),
         ("technique_unavailable", [STATIC], {"model": "model_table"}),
         ("not_editable", [], {"model": "model_fixed"}),
@@ -111,7 +111,8 @@ def facts_with(*layers: str) -> ModelFacts:
         ("small", ["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["static_quantization"]),
         ("fast", ["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
         ("small", ["Conv2d"], ["onnx"], False, []),
-        ("small", ["Conv2d", "Linear"], ["onnx", "torchscript"], True, []),
+        ("small", ["Conv2d", "Linear"], ["onnx", "torchscript"], True, ["static_quantization"]),
+        ("small", ["Conv2d", "Linear"], ["onnx", "state_dict"], True, []),
     ],
 )
 def test_a_preset_takes_what_does_the_model_good(

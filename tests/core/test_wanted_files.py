@@ -29,6 +29,8 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "int8-weights.onnx",
         "float32.torchscript",
         "float16.torchscript",
+        "int8-static.torchscript",
+        "int8-dynamic.torchscript",
         "int8-weights.torchscript",
     ]
 
@@ -54,7 +56,7 @@ def test_a_preset_leaves_the_precision_to_auto() -> None:
 def test_a_recipe_that_quantizes_has_chosen() -> None:
     options = JobOptions.model_validate({"recipe": {"steps": [PRUNE, STATIC]}, "outputs": ["auto"]})
     found = wanted_files(options, CONVOLUTIONS, has_data=True)
-    assert (found.outputs, found.candidates) == (("onnx",), ())
+    assert (found.outputs, found.candidates) == (("onnx", "torchscript"), ())
 
 
 def test_a_model_that_is_written_in_one_format_only_gets_that() -> None:
@@ -65,7 +67,7 @@ def test_a_model_that_is_written_in_one_format_only_gets_that() -> None:
 def test_a_recipe_that_no_format_holds_is_refused() -> None:
     options = JobOptions.model_validate({"recipe": {"steps": [STATIC]}, "outputs": ["auto"]})
     with pytest.raises(Invalid) as caught:
-        wanted_files(options, CONVOLUTIONS.model_copy(update={"outputs": ("torchscript",)}), has_data=True)
+        wanted_files(options, CONVOLUTIONS.model_copy(update={"outputs": ("state_dict",)}), has_data=True)
     assert caught.value.code == "output_unavailable"
 
 

@@ -125,7 +125,7 @@ def dataset(service: Service) -> str:
         ({"recipe": {"steps": [STATIC, PRUNE]}}, 422, "recipe_order"),
         ({"recipe": {"steps": [{**PRUNE, "speed": 3}]}}, 422, "invalid_request"),
         ({"recipe": {"steps": [STATIC]}, "dataset": None}, 422, "dataset_required"),
-        ({"recipe": {"steps": [STATIC]}, "outputs": ["torchscript"]}, 422, "output_unavailable"),
+        ({"recipe": {"steps": [STATIC]}, "outputs": ["exported_program"]}, 422, "output_unavailable"),
         ({"recipe": {"preset": "fast"}, "model": "model_none"}, 404, "not_found"),
         ({"recipe": {"preset": "fast"}, "dataset": "dataset_none"}, 404, "not_found"),
     ],

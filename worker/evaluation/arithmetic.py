@@ -18,7 +18,7 @@ _ONNX_INT8 = frozenset(
 )  # fmt: skip
 _INT8_ACCURACY_LEVEL = 4
 _OPENVINO_INT8 = b'type="FakeQuantize"'
-_TORCH_INT8 = (b"ops.quantized.", b"ops.onednn.q", b"ops.aten._weight_int8pack_mm")
+_TORCH_INT8 = (b"ops.quantized.", b"torch.quantized_", b"ops.onednn.q", b"ops.aten._weight_int8pack_mm")
 
 
 def arithmetic_of(file: WrittenFile, folder: Path) -> tuple[Arithmetic, ...]:

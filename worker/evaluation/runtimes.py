@@ -2,7 +2,8 @@
 
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from app.core.inputs import Input, tensor_inputs
+from app.core.measurements import QuantizedEngine
 from app.core.tasks import WrittenFile
 from worker.archives.state import ArchiveState
 from worker.exporting.load_network import load_network
@@ -115,6 +117,17 @@ class ArchiveRuntime(TorchRuntime):
         return super().__call__(inputs)
 
 
+@contextmanager
+def _engine_set(engine: QuantizedEngine | None) -> Iterator[None]:
+    """While an archive is loaded: what it is then laid out for is what runs it, whatever is set later."""
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine or before
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
 def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[Input], threads: int = 1) -> Runtime:
     """Raises whatever the runtime raises: what that means depends on whose file it is."""
     path = folder / file.path
@@ -127,5 +140,6 @@ def load_runtime(file: WrittenFile, folder: Path, inputs: Sequence[Input], threa
         return TorchRuntime(load_network(folder / description, path), threads)
     if file.format == "exported_program":
         return TorchRuntime(torch.export.load(path).module(), threads)
-    archive: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+    with _engine_set(file.engine):
+        archive: torch.jit.ScriptModule = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     return ArchiveRuntime(archive.eval(), inputs, threads)

@@ -20,12 +20,16 @@ def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
         network.module.kept.save(path)
         _pack(path, {network.module.place_of[name]: one for name, one in network.packed.items()})
         return ()
+    module = network.module
+    for change in network.before_tracing:
+        module = change(module)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # constants: see below
-        traced = torch.jit.trace(network.module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]
     _check_batch_is_free(network, traced)
     torch.jit.save(traced, str(path))
-    _pack(path, network.packed)
+    in_float = {name for name, _ in traced.named_parameters()}
+    _pack(path, {name: one for name, one in network.packed.items() if name in in_float})
     return ()
 
 

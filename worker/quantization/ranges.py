@@ -127,13 +127,13 @@ def _by(method: CalibrationMethod, options: Mapping[str, object]) -> "_Method":
 def _of_least_error(model: Path, feeds: Iterable[Feed], infinite: Collection[str]) -> TensorsData:
     calibrator = _collected(model, feeds, CalibrationMethod.Percentile, PERCENTILE, infinite)
     found: dict[str, TensorData | tuple[Any, ...]] = {
-        name: _least_error(counts, edges, float(low), float(high))
+        name: of_least_error(counts, edges, float(low), float(high))
         for name, (counts, edges, low, high, _) in calibrator.collector.get_histogram_dict().items()
     }
     return TensorsData(CalibrationMethod.MinMax, found)
 
 
-def _least_error(counts: np.ndarray, edges: np.ndarray, low: float, high: float) -> TensorData:
+def of_least_error(counts: np.ndarray, edges: np.ndarray, low: float, high: float) -> TensorData:
     """Both ends are drawn in towards zero; a value beyond an end is off by its distance to it."""
     values = (edges[:-1] + edges[1:]) / 2
     used = counts > 0

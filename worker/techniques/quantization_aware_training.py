@@ -23,7 +23,7 @@ from worker.quantization.simulation import ROUNDED_LAYERS, QuantizedFile, simula
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8
-from worker.techniques.static_quantization import StaticQuantizer, warn_of_recurrent_layers
+from worker.techniques.static_quantization import InTorch, StaticQuantizer, warn_of_recurrent_layers
 from worker.training import train
 from worker.training.freezing import trainable_layers
 from worker.training.objectives import Objective, imitation, supervised
@@ -35,7 +35,7 @@ EXAMPLES_COMPARED = 2
 
 @apply.register
 def quantization_aware_training(step: QuantizationAwareTraining, network: Network, run: Run) -> Network:
-    """The network gets the trained weights in float32; its ONNX file is quantized when it is written."""
+    """The network gets the trained weights in float32; its files are quantized when they are written."""
     assert run.data is not None, "a recipe that trains is refused without data"
     folded = replace(network, module=deepcopy(network.module))
     fold_batch_norms(folded.module)
@@ -48,7 +48,8 @@ def quantization_aware_training(step: QuantizationAwareTraining, network: Networ
     def quantize(source: Path, target: Path) -> None:
         StaticQuantizer(_static(step), run, data, source, target, calibration.ranges).quantize()
 
-    return folded.changed_after_export("onnx", quantize)
+    in_torch = InTorch(_static(step), folded, run, data, calibration.ranges)
+    return folded.changed_after_export("onnx", quantize).changed_before_tracing(in_torch.quantized)
 
 
 def _check_patterns(step: QuantizationAwareTraining, network: Network) -> None:

@@ -1,19 +1,20 @@
-"""Static int8 by ONNX Runtime: Jacob et al., Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference, 2018."""
+"""Static int8, by ONNX Runtime's quantizer and by torch's: Jacob et al., Quantization and Training of Neural Networks
+for Efficient Integer-Arithmetic-Only Inference, 2018."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from torch import nn
+from torch import fx, nn
 
 from app.core.recipes import StaticQuantization
-from worker.exporting.onnx import layer_named, layer_of
+from worker.exporting.onnx import export_onnx, layer_named, layer_of
 from worker.layer_selection import matching
 from worker.network import Network
 from worker.quantization.adaptive_rounding import round_adaptively
@@ -32,13 +33,14 @@ from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
 from worker.techniques.quantize_dequantize import tidied
+from worker.techniques.torchscript_int8 import static_in_torch
 
 # They have no int8 kernels: quantizing around them would only cost accuracy.
 KEPT_IN_FLOAT = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 JUDGED_EXAMPLES = 32
 RECURRENT_STAY_FLOAT = (
-    "ONNX Runtime has no static int8 kernels for recurrent layers: they stay in float32. A dynamic_quantization step "
+    "There are no static int8 kernels for recurrent layers: they stay in float32. A dynamic_quantization step "
     "stores LSTM weights in int8."
 )
 NOTHING_TO_EQUALIZE = (
@@ -50,7 +52,7 @@ NOTHING_TO_SMOOTH = "`smooth` found no layer norm whose answers go to linear lay
 
 @apply.register
 def static_quantization(step: StaticQuantization, network: Network, run: Run) -> Network:
-    """The network stays as it is: its ONNX file is quantized when it is written."""
+    """The network stays as it is: its files are quantized when they are written."""
     assert run.data is not None, "a recipe with calibration is refused without data"
     data = CalibrationData(network, run.data.train, run.data.train.chosen(step.examples, run.seed))
     warn_of_recurrent_layers(network, run)
@@ -63,12 +65,22 @@ def static_quantization(step: StaticQuantization, network: Network, run: Run) ->
         run.progress(0.5, "Quantizing for OpenVINO")
         quantize_statically(source, target, step, data)
 
-    return network.changed_after_export("onnx", quantize).changed_after_export("openvino", quantize_for_openvino)
+    quantized = network.changed_after_export("onnx", quantize).changed_after_export("openvino", quantize_for_openvino)
+    return quantized.changed_before_tracing(InTorch(step, network, run, data).quantized)
 
 
 def warn_of_recurrent_layers(network: Network, run: Run) -> None:
     if any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
         run.warn(RECURRENT_STAY_FLOAT)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`model` has the weights that are to be rounded, `in_float` names its nodes that are left as they are."""
+
+    model: onnx.ModelProto
+    ranges: Ranges
+    in_float: list[str]
 
 
 @dataclass(frozen=True)
@@ -83,17 +95,21 @@ class StaticQuantizer:
     known: Ranges | None = None
 
     def quantize(self) -> Ranges:
+        plan = self.plan()
+        self._write(plan.ranges, plan.in_float)
+        self._prepared.unlink()
+        return plan.ranges
+
+    def plan(self) -> Plan:
         quant_pre_process(self.source, self._prepared, skip_optimization=True, skip_symbolic_shape=True)
         model = onnx.load(self._prepared)
         self._adjust(model)
         onnx.save(model, self._prepared)
         ranges = self.known or self._find_ranges()
         in_float = self._in_float(model, ranges)
-        self._write(ranges, in_float)
         for row in layer_table(model, ranges, self.rounding, in_float):
             self.run.detail("Layers", **row)
-        self._prepared.unlink()
-        return ranges
+        return Plan(model, ranges, in_float)
 
     def _find_ranges(self) -> Ranges:
         self.run.progress(0.5, "Finding ranges on the calibration examples")
@@ -161,6 +177,26 @@ class StaticQuantizer:
         )
         known.unlink()
         onnx.save(tidied(onnx.load(self.target)), self.target)
+
+
+@dataclass(frozen=True)
+class InTorch:
+    """The same layers with the same weights in int8, in a network of torch. `known` are ranges of its ONNX file."""
+
+    step: StaticQuantization
+    network: Network
+    run: Run
+    data: CalibrationData
+    known: Ranges | None = None
+
+    def quantized(self, module: fx.GraphModule) -> fx.GraphModule:
+        with TemporaryDirectory() as folder:
+            exact, target = Path(folder, "exact.onnx"), Path(folder, "quantized.onnx")
+            export_onnx(replace(self.network, after_export={}), exact)
+            quantizer = StaticQuantizer(self.step, self.run, self.data, exact, target, self.known)
+            plan = quantizer.plan()
+        in_float = {layer_of(n) for n in plan.model.graph.node if n.op_type in WEIGHTED and n.name in plan.in_float}
+        return static_in_torch(self.step, module, self.data, plan.model, in_float, quantizer.rounding.largest, self.run)
 
 
 def nodes_in_float(step: StaticQuantization, model: onnx.ModelProto) -> list[str]:

@@ -30,7 +30,7 @@ def model_card(report: ReportData) -> str:
         judged=_judged(report, best.measured.quality),
         sentence=sentence(result),
         rows=before_and_after(result),
-        lines=lines_to_run(best.name, best.format, report.inputs),
+        lines=lines_to_run(best.name, best.format, report.inputs, best.engine),
         packages=needed_packages(best.format),
         beside=needed_beside(best.name, best.format),
         instructions=[said_of(arithmetic) for arithmetic in best.arithmetic],

@@ -6,7 +6,7 @@ from app.core.bundles.templates import template
 from app.core.inputs import Input, NumberInput
 from app.core.instructions import WANTED
 from app.core.measurements import ArtifactResult
-from app.core.reports.running import WAYS, loading
+from app.core.reports.running import WAYS, loading, setting
 
 # Of the largest expected answer, or of 1 where all are smaller. Sums of integer products are rounded in steps, and one
 # step more or less is no fault.
@@ -18,6 +18,7 @@ def run_script(file: ArtifactResult, inputs: Sequence[Input]) -> str:
     return template("run.py.j2").render(
         file=file.name,
         way=WAYS[file.format],
+        setting=setting(file.engine),
         load=loading(file.name, file.format),
         given=[_given(spec) for spec in inputs],
         wanted=[(arithmetic, WANTED[arithmetic]) for arithmetic in file.arithmetic],

@@ -15,12 +15,12 @@ DYNAMIC_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN", "Embedding"})
 
 
 class StaticQuantization(StepBase):
-    """int8 weights and activations, with ranges found on calibration data (Jacob et al., 2018), by ONNX
-    Runtime, and by NNCF for OpenVINO."""
+    """int8 weights and activations, with ranges found on calibration data (Jacob et al., 2018): for ONNX Runtime, for
+    torch's own kernels in TorchScript, and by NNCF for OpenVINO."""
 
     stage = "quantize"
     needs_data = True
-    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx", "openvino")
+    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx", "torchscript", "openvino")
     summary: ClassVar[str] = "int8 weights and activations; ranges come from calibration data. Best for convolutions."
 
     technique: Literal["static_quantization"] = "static_quantization"
@@ -54,10 +54,10 @@ class StaticQuantization(StepBase):
 
 
 class DynamicQuantization(StepBase):
-    """int8 weights; the ranges of activations are found during each call, by ONNX Runtime."""
+    """int8 weights; the ranges of activations are found during each call, by ONNX Runtime or by torch."""
 
     stage = "quantize"
-    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx",)
+    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx", "torchscript")
     summary: ClassVar[str] = "int8 weights, activations quantized on the fly. Best for linear and LSTM layers."
 
     technique: Literal["dynamic_quantization"] = "dynamic_quantization"

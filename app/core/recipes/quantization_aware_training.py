@@ -20,7 +20,7 @@ class QuantizationAwareTraining(TrainingOptions, StepBase):
 
     stage = "quantize"
     needs_data = True
-    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx",)
+    formats: ClassVar[tuple[OutputFormat, ...]] = ("onnx", "torchscript")
     summary: ClassVar[str] = "int8 weights and activations, trained to bear the rounding; with or without labels."
 
     technique: Literal["quantization_aware_training"] = "quantization_aware_training"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.inputs import Input, InputSpec, NumberInput, tensor_inputs
-from app.core.measurements import OutputFormat
+from app.core.measurements import OutputFormat, QuantizedEngine
 
 _FREE_SIZE = 16
 
@@ -55,7 +55,9 @@ WAYS: dict[OutputFormat, Way] = {
 }
 
 
-def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[Input]) -> tuple[str, ...]:
+def lines_to_run(
+    name: str, file_format: OutputFormat, inputs: Sequence[Input], engine: QuantizedEngine | None = None
+) -> tuple[str, ...]:
     """Tensors are filled with zeros, a batch of one."""
     way = WAYS[file_format]
     imports, loaded = f"import {', '.join(way.imports)}", loading(name, file_format)
@@ -65,11 +67,16 @@ def lines_to_run(name: str, file_format: OutputFormat, inputs: Sequence[Input]) 
         )
         return (imports, f"session = {loaded}", f"answers = {way.session.run.format(feeds=f'{{{feeds}}}')}")
     given = ", ".join(_given(spec) for spec in inputs)
-    return (imports, f"network = {loaded}", f"answers = network({given})")
+    return (imports, *setting(engine), f"network = {loaded}", f"answers = network({given})")
 
 
 def loading(name: str, file_format: OutputFormat) -> str:
     return WAYS[file_format].load.format(file=name, prefix=_prefix(name))
+
+
+def setting(engine: QuantizedEngine | None) -> tuple[str, ...]:
+    """What has to come before loading: torch lays int8 weights out for one of its engines then."""
+    return () if engine is None else (f'torch.backends.quantized.engine = "{engine}"',)
 
 
 def needed_beside(name: str, file_format: OutputFormat) -> tuple[str, ...]:

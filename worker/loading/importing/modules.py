@@ -10,7 +10,7 @@ from worker.loading.importing.interpreter import Interpreter
 from worker.loading.importing.values import LocalObject, Submodule, mapped
 from worker.loading.unsupported import Unsupported
 
-QUANTIZED = "the file holds packed int8 weights; upload the network as it was before quantization."
+QUANTIZED = "the file computes with packed int8 weights; upload the network as it was before quantization."
 STATEFUL = (
     "the network changes itself when it runs; give its state in and out as inputs and outputs, "
     "or save it in evaluation mode."
@@ -63,3 +63,4 @@ refuses(
     "prim::fork",
     advice="the call isn't part of the file's own graph; call the module directly, without an interface or a fork.",
 )
+refuses("aten::quantize_per_tensor", "aten::quantize_per_tensor_dynamic", advice=QUANTIZED)
