@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from app.api.answers import LOCATION, RETRY_AFTER
+from app.api.accepting import best_match
+from app.api.answers import LOCATION, RETRY_AFTER, text_of
 from app.api.context import ContextDependency, caller_with
 from app.api.event_streams import AfterEvent, Followed, LastEventId, answer_events, responses
 from app.api.examples import page_of, shown
@@ -21,6 +22,8 @@ from app.core.events import Event, study_events_after
 from app.core.jobs import Status
 from app.core.keys import Caller
 from app.core.pages import LARGEST_LIMIT, Page
+from app.core.reports.policy import CONTENT_POLICY
+from app.core.reports.studies import StudyReportKind, render_study
 from app.core.studies import reading
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import Study, StudySummary
@@ -30,6 +33,8 @@ router = APIRouter(prefix="/v1/studies", tags=["studies"])
 Reader = Annotated[Caller, caller_with("studies:read")]
 Writer = Annotated[Caller, caller_with("studies:write")]
 
+_REPORTS: dict[str, StudyReportKind] = {"text/html": "html", "text/markdown": "md", "application/json": "json"}
+_REPORT_POLICY = f"{CONTENT_POLICY}; frame-ancestors 'none'"
 _REQUEST = TypeAdapter(StudyRequest)
 _REQUEST_BODY: dict[str, Any] = {
     "required": True,
@@ -123,6 +128,20 @@ async def list_study_events(
         lambda: reading.get_summary(context.database, caller, study_id),
     )
     return await answer_events(request, context, followed, after, limit, last_event_id)
+
+
+@router.get(
+    "/{study_id}/report",
+    summary="Show a study's report",
+    response_class=Response,
+    responses={200: text_of(*_REPORTS), **error_responses(404, 406, 409)},
+)
+def show_study_report(request: Request, context: ContextDependency, caller: Reader, study_id: str) -> Response:
+    """As HTML, Markdown or JSON, by `Accept`. Of a study that is still running, what it has come to so far."""
+    study = reading.get_reported(context.database, caller, study_id)
+    media_type = best_match(request, tuple(_REPORTS))
+    headers = {"Content-Security-Policy": _REPORT_POLICY, "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    return Response(render_study(study, _REPORTS[media_type]), media_type=media_type, headers=headers)
 
 
 @router.delete("/{study_id}", status_code=204, summary="Delete a study", responses=error_responses(404, 409))

@@ -8,10 +8,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.cli.printing import console
 from app.cli.study_results import ended_job, print_study
 from app.cli.watching import download_all
-from app.client import Client
+from app.client import Client, ReportFormat
 from app.core.studies.schemas import Study
 
-REPORTS = {"report.html": "text/html", "report.md": "text/markdown", "report.json": "application/json"}
+REPORTS: dict[str, ReportFormat] = {
+    "study.html": "text/html",
+    "study.md": "text/markdown",
+    "study.json": "application/json",
+}
 
 
 def watch_study(client: Client, study_id: str) -> Study:
@@ -38,3 +42,6 @@ def download_best(client: Client, study: Study, folder: Path) -> None:
         typer.secho(f"{study.id} has no recipe that succeeded.", fg="red", err=True)
         raise typer.Exit(1)
     download_all(client, study.best.job, folder)
+    for name, media_type in REPORTS.items():
+        (folder / name).write_text(client.study_report(study.id, media_type))
+        console.print(str(folder / name), soft_wrap=True, highlight=False)

@@ -24,7 +24,8 @@ def best_of(comparison: Comparison, minimize: Goal) -> Best | None:
     keeping = _keeping_quality(recipes, comparison)
     if keeping is None:
         group = _least(recipes, minimize)
-        return Best(job=group.jobs[0], met_budget="no", why=f"It is {_superlative(minimize)}; no quality was measured.")
+        why = f"{_named(group)} is {_superlative(minimize)}; no quality was measured."
+        return Best(job=group.jobs[0], met_budget="no", why=why)
     if not keeping:
         group = min(recipes, key=lambda each: _error(each, comparison.metric))
         return Best(job=group.jobs[0], met_budget="no", why=_why_nearest(group, comparison))
@@ -53,18 +54,23 @@ def _superlative(minimize: Goal) -> str:
     return "the smallest" if minimize == "size" else "the fastest"
 
 
+def _named(group: StudyGroup) -> str:
+    words = in_words(group.recipe)
+    return words[0].upper() + words[1:]
+
+
 def _why_best(group: StudyGroup, keeping: int, comparison: Comparison, minimize: Goal) -> str:
     place = _superlative(minimize)
     which = "the only recipe that loses" if keeping == 1 else f"{place} of the {keeping} recipes that lose"
     return (
-        f"It is {which} {_tolerance(comparison.metric)} against the upload: {_figures(group, comparison)}. It was "
-        "chosen by the same test data that it was measured on."
+        f"{_named(group)} is {which} {_tolerance(comparison.metric)} against the upload: "
+        f"{_figures(group, comparison)}. It was chosen by the same test data that it was measured on."
     )
 
 
 def _why_nearest(group: StudyGroup, comparison: Comparison) -> str:
     return (
-        f"No recipe loses {_tolerance(comparison.metric)} against the upload; this one comes nearest: "
+        f"No recipe loses {_tolerance(comparison.metric)} against the upload. {_named(group)} comes nearest: "
         f"{_figures(group, comparison)}. Remove less, train longer afterwards, or keep sensitive layers out by "
         "`exclude`."
     )

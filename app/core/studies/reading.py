@@ -18,8 +18,8 @@ from app.core.studies.best import best_of, warnings_about
 from app.core.studies.comparing import StudyJob, compared, failures, saved
 from app.core.studies.lifecycle import conclude_if_over
 from app.core.studies.requests import StudyRequest
-from app.core.studies.schemas import Study, StudySummary
-from app.core.tables import JobRow, StudyRow
+from app.core.studies.schemas import ReportedStudy, Study, StudySummary
+from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 
 
 def find(session: Session, caller: Caller, study_id: str) -> StudyRow:
@@ -76,6 +76,23 @@ def delete(database: Database, storage: Storage, logs: Logs, caller: Caller, stu
 
 def _rows(session: Session, study_id: str) -> list[JobRow]:
     return list(session.scalars(select(JobRow).where(JobRow.study_id == study_id).order_by(JobRow.id)))
+
+
+def get_reported(database: Database, caller: Caller, study_id: str) -> ReportedStudy:
+    """With the names of what it worked on; a study without a result has nothing to report yet."""
+    with database.reading() as session:
+        row = find(session, caller, study_id)
+        study = present(session, row)
+        model = session.get(ModelRow, row.model_id) if row.model_id else None
+        dataset = session.get(DatasetRow, row.dataset_id) if row.dataset_id else None
+    if not study.groups:
+        raise Conflict(
+            f"None of the jobs of {study_id} has succeeded. GET /v1/studies/{study_id} tells how they stand.",
+            code="no_report",
+            title="There is no report",
+        )
+    names = {"model_name": model.name if model else "a deleted model", "dataset_name": dataset and dataset.name}
+    return ReportedStudy.model_validate({"study": study, **names})
 
 
 def present(session: Session, study: StudyRow) -> Study:

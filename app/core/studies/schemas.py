@@ -123,3 +123,11 @@ class Study(StudySummary):
     saved: Saved
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
+
+
+class ReportedStudy(Schema):
+    """Names are what people called their uploads: text of any kind, never markup."""
+
+    study: Study
+    model_name: str
+    dataset_name: str | None
