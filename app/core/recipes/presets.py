@@ -25,7 +25,7 @@ class Choice(Schema):
         return facts.layer_types().isdisjoint(self.not_for) and all(
             TECHNIQUES[step.technique].unavailable_because(facts) is None
             and (has_data or not step.needs_data)
-            and set(outputs) <= set(step.formats)
+            and set(outputs) <= set(step.held_by())
             for step in self.steps
         )
 

@@ -9,7 +9,7 @@ from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import StepBase
 
-HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict", "openvino")
+HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict")
 
 
 class FloatCasting(StepBase):
@@ -17,7 +17,7 @@ class FloatCasting(StepBase):
 
     stage = "quantize"
     needs_editable_graph = False
-    formats: ClassVar[tuple[OutputFormat, ...]] = HOLDING_PACKED_WEIGHTS
+    formats: ClassVar[tuple[OutputFormat, ...]] = (*HOLDING_PACKED_WEIGHTS, "openvino")
     summary: ClassVar[str] = "Stores weights as 16-bit floats: half the size, and answers that hardly change."
 
     technique: Literal["float_casting"] = "float_casting"
@@ -40,7 +40,7 @@ class WeightQuantization(StepBase):
 
     stage = "quantize"
     needs_editable_graph = False
-    formats: ClassVar[tuple[OutputFormat, ...]] = HOLDING_PACKED_WEIGHTS
+    formats: ClassVar[tuple[OutputFormat, ...]] = (*HOLDING_PACKED_WEIGHTS, "openvino")
     summary: ClassVar[str] = "Stores weights in 8 bits to 1, a quarter of the size or less; activations stay float32."
 
     technique: Literal["weight_quantization"] = "weight_quantization"
