@@ -15,7 +15,7 @@ ZOO := .venv-zoo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-models fuzz zoo
+.PHONY: help setup demo serve test check bench bench-models bench-quantization fuzz zoo
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ bench: setup    ## Run the benchmarks, one JSON line each
 
 bench-models: setup    ## Prune and distil the trained models in .models, for hours; goes on where it was stopped
 	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.pruning $(MODELS)
+
+bench-quantization: setup    ## Quantize .models and larger networks beside the quantizers of others, for an hour; goes on where it was stopped
+	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.quantization --costs $(MODELS)
 
 fuzz: setup    ## Feed the static check of uploads with altered files for a minute (FUZZ_SECONDS)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null \
