@@ -42,6 +42,7 @@ def download_best(client: Client, study: Study, folder: Path) -> None:
         typer.secho(f"{study.id} has no recipe that succeeded.", fg="red", err=True)
         raise typer.Exit(1)
     download_all(client, study.best.job, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, media_type in REPORTS.items():
-        (folder / name).write_text(client.study_report(study.id, media_type))
+        (folder / name).write_text(client.study_report(study.id, media_type), encoding="utf-8")
         console.print(str(folder / name), soft_wrap=True, highlight=False)

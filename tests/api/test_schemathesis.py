@@ -19,10 +19,21 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from app.api.context import Context
 from app.core import workers
+from app.core.queue import Queue
 from tests.api.live import served
 from tests.core.rows import SANDBOX
+from tests.core.studies.finished import PRUNING, end_in_order, result, started, steps
 
+WORKING = {
+    ("GET", "models/{model_id}"),
+    ("GET", "jobs/{job_id}"),
+    ("GET", "studies/{study_id}"),
+    ("GET", "studies/{study_id}/report"),
+    ("POST", "jobs"),
+    ("POST", "studies"),
+}
 CHECKS = [
     content_type_conformance,
     negative_data_rejection,
@@ -35,9 +46,7 @@ CHECKS = [
 
 
 @pytest.fixture
-def api(
-    app: FastAPI, model: str, dataset: str, finished_job: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[schemathesis.BaseSchema]:
+def api(app: FastAPI, known_ids: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[schemathesis.BaseSchema]:
     monkeypatch.setattr(workers, "LOST_AFTER_SECONDS", 3600)
     workers.sign_on(app.state.context.database, "worker-1", SANDBOX)
     with served(app) as url:
@@ -45,8 +54,16 @@ def api(
 
 
 @pytest.fixture
-def known_ids(model: str, dataset: str, finished_job: str) -> dict[str, str]:
-    return {"model_id": model, "dataset_id": dataset, "job_id": finished_job, "name": "model.onnx"}
+def finished_study(context: Context, model: str, dataset: str) -> str:
+    study = started(context.database, steps(PRUNING))
+    end_in_order(context.database, Queue(context.database, context.settings, "worker-1"), result(400, 2.0, 0.97))
+    return study.id
+
+
+@pytest.fixture
+def known_ids(model: str, dataset: str, finished_job: str, finished_study: str) -> dict[str, str]:
+    ids = {"model_id": model, "dataset_id": dataset, "job_id": finished_job, "name": "model.onnx"}
+    return ids | {"study_id": finished_study}
 
 
 def name_known_objects(case: schemathesis.Case, known_ids: dict[str, str]) -> None:
@@ -75,4 +92,4 @@ def test_the_service_keeps_to_its_description(
         with subtests.test(operation.label), contextlib.suppress(Unsatisfiable):
             check()
     if mode is GenerationMode.POSITIVE:
-        assert {(2, "GET /v1/jobs/{job_id}"), (2, "POST /v1/jobs"), (2, "GET /v1/models/{model_id}")} <= answered
+        assert {(2, f"{method} /v1/{noun}") for method, noun in WORKING} <= answered
