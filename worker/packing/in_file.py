@@ -1,21 +1,33 @@
-"""Which packed weight of a network a tensor of a written file is, where the exporter has changed its scale."""
+"""Which packed weight of a network a tensor of a written file is, where the exporter has changed its scale or the order
+of its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from worker.packing.packed import Packed, RowsScaled
+from worker.packing.packed import Codebook, Grouped, Joined, Packed, RowsScaled
 
 
-def found_again(values: Tensor, layers: frozenset[str], packed: Mapping[str, Packed]) -> Packed | RowsScaled | None:
-    """The codes of the weight that `values` are, also where each row has a factor, such as that of a batch norm which
-    was folded in."""
-    for layer in layers:
-        one = packed.get(f"{layer}.weight")
-        if one is not None and one.codes.shape == values.shape:
-            return one if torch.allclose(one.unpacked(), values, rtol=1e-6, atol=0) else _scaled(one, values)
-    return None
+def found_again(
+    values: Tensor, layers: frozenset[str], packed: Mapping[str, Packed]
+) -> Packed | RowsScaled | Joined | None:
+    """The codes of the weight that `values` are: also where each row has a factor, such as that of a batch norm which
+    was folded in; where rows stand in another order, as ONNX has those of gates; or where they are of both directions
+    of a recurrent layer, (directions, rows, columns)."""
+    own = [one for name, one in packed.items() if name.rpartition(".")[0] in layers]
+    for one in own:
+        found = _alike(one, values) if one.codes.shape == values.shape else None
+        if found is not None:
+            return found
+    if values.ndim == 2:
+        return _reordered(values, own)
+    return _of_directions(values, own) if values.ndim == 3 else None
+
+
+def _alike(packed: Packed, values: Tensor) -> Packed | RowsScaled | None:
+    return packed if torch.allclose(packed.unpacked(), values, rtol=1e-6, atol=0) else _scaled(packed, values)
 
 
 def _scaled(packed: Packed, values: Tensor) -> RowsScaled | None:
@@ -24,3 +36,51 @@ def _scaled(packed: Packed, values: Tensor) -> RowsScaled | None:
     if not torch.allclose(rows * factors.unsqueeze(1), wanted, rtol=1e-4, atol=1e-7):
         return None
     return RowsScaled(packed, factors.reshape(-1, *[1] * (values.ndim - 1)))
+
+
+def _of_directions(values: Tensor, own: Sequence[Packed]) -> Joined | None:
+    parts = []
+    for one in values:
+        found = _reordered(one, own)
+        if found is None:
+            return None
+        parts.append(replace(found, codes=found.codes.unsqueeze(0)))
+    return Joined(tuple(parts))
+
+
+def _reordered(values: Tensor, own: Sequence[Packed]) -> Grouped | Codebook | None:
+    """Groups that are several rows must have stayed together."""
+    for one in own:
+        if isinstance(one, Grouped | Codebook) and one.codes.ndim == 2 and one.codes.shape[1] == values.shape[1]:
+            order = _order(values, one.unpacked(), _rows_together(one))
+            if order is not None:
+                return _in_order(one, order)
+    return None
+
+
+def _rows_together(packed: Grouped | Codebook) -> int:
+    return max(1, len(packed.codes) // len(packed.scale)) if isinstance(packed, Grouped) else 1
+
+
+def _order(values: Tensor, rows: Tensor, together: int) -> Tensor | None:
+    """Which `together` of the rows each `together` of the values are."""
+    if len(values) % together:
+        return None
+    places = {part.numpy().tobytes(): place for place, part in enumerate(torch.split(rows, together))}
+    order = [places.get(part.contiguous().numpy().tobytes(), -1) for part in torch.split(values, together)]
+    return None if -1 in order else torch.tensor(order)
+
+
+def _in_order(packed: Grouped | Codebook, order: Tensor) -> Grouped | Codebook:
+    parts = len(packed.codes) // _rows_together(packed)
+
+    def ordered(values: Tensor) -> Tensor:
+        return values.reshape(parts, -1)[order].flatten()
+
+    codes = ordered(packed.codes).reshape(-1, packed.codes.shape[1])
+    if isinstance(packed, Codebook):
+        return replace(packed, codes=codes)
+    zero_point = packed.zero_point
+    if zero_point is not None and len(zero_point) > 1:
+        zero_point = ordered(zero_point)
+    return replace(packed, codes=codes, scale=ordered(packed.scale), zero_point=zero_point)

@@ -17,10 +17,11 @@ from worker.exporting.onnx_shapes import shapes_in
 from worker.packing.blocks import in_blocks
 from worker.packing.onnx_kernels import KernelWriter
 from worker.packing.onnx_writer import Writer
-from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, is_in_bits
+from worker.packing.packed import Codebook, Grouped, Joined, Packed, RowsScaled, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,14 @@ class Weight:
     def rows(self) -> int:
         return self.values.shape[:-1].numel() if self.values.ndim == 3 else self.values.shape[0]
 
+    @property
+    def is_bias(self) -> bool:
+        """ONNX has those of recurrent layers as (directions, values)."""
+        return self.values.ndim < 2 or (self.values.ndim == 2 and self.operators <= _RECURRENT)
+
 
 def pack_weights(
-    model: onnx.ModelProto, left_alone: Collection[str], pack: Callable[[Weight], Packed | RowsScaled | None]
+    model: onnx.ModelProto, left_alone: Collection[str], pack: Callable[[Weight], Packed | RowsScaled | Joined | None]
 ) -> int:
     """Rewrites the model in place, and answers how many of its tensors were packed.
 
@@ -48,7 +54,7 @@ def pack_weights(
     """
     readers = _readers(model)
     kernels = KernelWriter(model, shapes_in(model))
-    found: list[tuple[onnx.TensorProto, Weight, Packed | RowsScaled]] = []
+    found: list[tuple[onnx.TensorProto, Weight, Packed | RowsScaled | Joined]] = []
     for stored in model.graph.initializer:
         if stored.data_type != TensorProto.FLOAT or np.prod(stored.dims) < FEWEST_VALUES:
             continue
@@ -88,7 +94,7 @@ def _reads_columns(node: onnx.NodeProto, name: str) -> bool:
 
 
 def _write_kernels(
-    kernels: KernelWriter, readers: list[onnx.NodeProto], weight: Weight, packed: Packed | RowsScaled
+    kernels: KernelWriter, readers: list[onnx.NodeProto], weight: Weight, packed: Packed | RowsScaled | Joined
 ) -> bool:
     """Whether there are some for it."""
     codes, factors = (packed.packed, packed.factors) if isinstance(packed, RowsScaled) else (packed, None)
@@ -99,10 +105,12 @@ def _write_kernels(
     return True
 
 
-def _write_unpacking(graph: onnx.GraphProto, weight: Weight, packed: Packed | RowsScaled) -> None:
+def _write_unpacking(graph: onnx.GraphProto, weight: Weight, packed: Packed | RowsScaled | Joined) -> None:
     writer = Writer(weight.name)
     if isinstance(packed, RowsScaled):
         value = writer.node("Mul", _write_packed(writer, packed.packed), writer.store("factors", packed.factors))
+    elif isinstance(packed, Joined):
+        value = writer.node("Concat", *(_write_packed(writer, part) for part in packed.parts), axis=0)
     else:
         value = _write_packed(writer, packed)
     if weight.transposed:

@@ -90,6 +90,13 @@ class RowsScaled:
     factors: Tensor
 
 
+@dataclass(frozen=True)
+class Joined:
+    """What `parts` unpack to, one after another along the first dimension."""
+
+    parts: tuple[Packed, ...]
+
+
 def bytes_of(packed: Packed) -> int:
     return sum(one.numel() * one.element_size() for one in (packed.stored(), *packed.beside().values()))
 

@@ -19,7 +19,7 @@ def store_in_int8(model: onnx.ModelProto, left_alone: Collection[str], *, per_ch
 
     def pack(weight: Weight) -> Grouped | None:
         is_table = weight.operators == {"Gather"} and weight.values.ndim == 2
-        is_recurrent = weight.operators <= RECURRENT and weight.values.ndim == 3
+        is_recurrent = weight.operators <= RECURRENT and not weight.is_bias
         if not is_table and not is_recurrent:
             return None
         if not per_channel:

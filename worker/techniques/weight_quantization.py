@@ -18,7 +18,7 @@ from worker.packing.in_onnx import Weight, pack_weights
 from worker.packing.in_openvino import compress_weights
 from worker.packing.methods import quantized
 from worker.packing.network import with_packed
-from worker.packing.packed import Codebook, Grouped, Packed, RowsScaled, bytes_of
+from worker.packing.packed import Codebook, Grouped, Joined, Packed, RowsScaled, bytes_of
 from worker.packing.table import row_of
 from worker.run import Run
 from worker.techniques import apply
@@ -52,10 +52,12 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
 
 
 def _changed_in_files(step: WeightQuantization, network: Network, left_alone: Collection[str]) -> Network:
-    """An exporter folds batch norms into weights and joins those of LSTMs: the file's own tensors are rounded again
-    where they aren't what was rounded before."""
+    """An exporter folds batch norms into weights, and joins and reorders those of recurrent layers: the file's own
+    tensors are rounded again where they can't be recognized as what was rounded before."""
 
-    def pack(weight: Weight) -> Packed | RowsScaled | None:
+    def pack(weight: Weight) -> Packed | RowsScaled | Joined | None:
+        if weight.is_bias:
+            return None
         again = found_again(weight.values, weight.layers, network.packed)
         return again or _packed(step, weight.values, weight.rows)
 

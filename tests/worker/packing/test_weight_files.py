@@ -37,6 +37,15 @@ class Wide(nn.Module):
         return self.head(torch.relu(self.layers(self.embedding(ids)).mean(dim=1)))
 
 
+class Recurrent(nn.Module):
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.layers = kind(16, 32, num_layers=2, batch_first=True, bidirectional=True)
+
+    def forward(self, series: torch.Tensor) -> torch.Tensor:
+        return self.layers(series)[0].mean(dim=1)[:, :CLASSES]
+
+
 WIDE = Example(Wide, (6,), vocabulary=4000)
 
 
@@ -90,6 +99,21 @@ def test_codes_stay_the_same_where_the_exporter_folds_batch_norms(method: str, b
     compression = compress(folder, (step,), model=model)
     measured(folder, model, compression.files[0])
     assert measured(folder, model, file_of(compression, "model.onnx")).verified.max_difference <= 1e-5
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize(("method", "bits"), [("hqq", 3), ("kmeans", 2), ("symmetric", 4)])
+def test_weights_of_recurrent_layers_are_rounded_once(
+    kind: type[nn.RNNBase], method: str, bits: int, tmp_path: Path
+) -> None:
+    """Though ONNX has gates in another order, and both directions in one tensor."""
+    folder = job_folder(tmp_path / "job", Example(lambda: Recurrent(kind), (5, 16)))
+    model, _ = inspected(folder)
+    step = WeightQuantization.model_validate({"method": method, "bits": bits})
+    compression = compress(folder, (step,), model=model)
+    measured(folder, model, compression.files[0])
+    file = file_of(compression, "model.onnx")
+    assert measured(folder, model, file).verified.max_difference <= 1e-5
 
 
 def test_the_loader_and_the_service_read_what_was_written(tmp_path: Path) -> None:
