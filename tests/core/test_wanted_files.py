@@ -27,6 +27,7 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "int8-static.onnx",
         "int8-dynamic.onnx",
         "int8-weights.onnx",
+        "int4-weights.onnx",
         "float32.torchscript",
         "float16.torchscript",
         "int8-static.torchscript",
