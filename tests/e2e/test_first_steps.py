@@ -101,4 +101,8 @@ def test_the_demo_goes_from_an_empty_folder_to_a_report(tmp_path: Path) -> None:
     shown = shell(f"{sys.executable} {ROOT}/examples/demo.py", tmp_path)
     for figure in ("size", "MACs", "parameters", "one call", "accuracy", "interval", "runtime alone", "report.html"):
         assert figure in shown
+    assert "Best: job_" in shown
+    assert shown.count("control: ") == 2
+    assert "taken over from jobs that begin alike: 2" in shown
+    assert (tmp_path / "var" / "demo" / "study.html").exists()
     assert shown.rstrip().endswith("The service stopped with exit code 0.")

@@ -67,20 +67,19 @@ def add_jobs(
 ) -> Sequence[JobRow]:
     """Checks and queues jobs of a study, also of one that is running already; each is run with these options.
 
-    Controls that can't work are left out. Raises a `Problem` where anything else can't, which names its recipe.
+    Raises a `Problem` where one can't work, which names its recipe.
     """
     unended = select(JobRow).where(JobRow.study_id == study.id, JobRow.status.in_(UNENDED)).order_by(JobRow.id)
     earlier_jobs = session.scalars(unended).all()
     ids = sorted(new_id("job") for _ in planned)
     rows = [_queued(session, caller, study, options, *each) for each in zip(ids, planned, strict=True)]
-    added = [row for row in rows if row is not None]
-    arrange(added, earlier_jobs)
-    return added
+    arrange(rows, earlier_jobs)
+    return rows
 
 
 def _queued(
     session: Session, caller: Caller, study: StudyRow, options: RunOptions, job_id: str, planned: PlannedJob
-) -> JobRow | None:
+) -> JobRow:
     model = session.get_one(ModelRow, study.model_id)
     dataset = session.get_one(DatasetRow, study.dataset_id) if study.dataset_id else None
     job = _options(options, planned)
@@ -88,8 +87,6 @@ def _queued(
         others = [models.find(session, caller, model_id) for model_id in planned.recipe.models]
         check(job, model, dataset, others)
     except Problem as problem:
-        if planned.control:
-            return None
         raise _located(problem, planned) from problem
     row = compress_row(study.owner, job, model, dataset)
     row.id, row.study_id, row.control = job_id, study.id, planned.control

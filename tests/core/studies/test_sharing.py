@@ -57,6 +57,14 @@ def test_what_cannot_be_kept_holds_nobody_up(database: Database, queue: Queue) -
     assert claimed_jobs(queue) == [study.points[1].job]
 
 
+def test_a_job_that_goes_on_from_a_checkpoint_holds_nobody_up_who_shares_no_more(
+    database: Database, queue: Queue
+) -> None:
+    study = started(database, steps(TRAINING, PRUNING), steps(TRAINING, MORE))
+    queue.resume(claimed(queue), 1, 2)
+    assert claimed_jobs(queue) == [study.points[1].job]
+
+
 @pytest.mark.parametrize("recipe", [steps(INT8), {"preset": "fast"}])
 def test_quantized_networks_are_not_waited_for(database: Database, queue: Queue, recipe: dict) -> None:
     started(database, recipe, seeds=[0, 1])
