@@ -1,6 +1,6 @@
 """The numbers of a job's result, with the units that the HTTP contract gives them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -9,25 +9,43 @@ from app.core.instructions import Arithmetic
 from app.core.layer_changes import LayerChange
 from app.core.schemas import Schema
 
-OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program"]
+OutputFormat = Literal["onnx", "torchscript", "state_dict", "exported_program", "openvino"]
 QuantizedEngine = Literal["fbgemm", "onednn", "qnnpack", "x86"]
 Metric = Literal["accuracy", "mean_squared_error", "agreement"]
 
+MOST_CLASSES = 200
+
+
+class Energy(Schema):
+    """Of one call. `rapl` is what the CPU's own counters say of the whole package, whatever else it does; a `model` is
+    the CPU time times an assumed power of a core."""
+
+    millijoules: float
+    source: Literal["rapl", "model"]
+
 
 class Latency(Schema):
-    """Milliseconds of wall clock for one call, raw samples kept in the order they were taken."""
+    """Milliseconds of wall clock for one call, raw samples kept in the order they were taken.
+
+    `cpu_median` is the CPU time of a call, of all threads together; `examples_per_second` follows from `median`.
+    """
 
     batch_size: int
     threads: int
     median: float
     p95: float
     samples: tuple[float, ...]
+    cpu_median: float | None = None
+    examples_per_second: float | None = None
+    energy: Energy | None = None
 
 
 class Quality(Schema):
     """`value` is in the metric's own unit (accuracy and agreement as fractions).
 
-    `agreement`, `cosine` and `kl_divergence` compare with the upload's own answers on the same examples.
+    `agreement`, `cosine` and `kl_divergence` compare with the upload's own answers on the same examples. Of labelled
+    classes, `top_5` is the fraction whose label is among the five highest scores, where there are more classes, and
+    `cross_entropy` the mean in nats.
     """
 
     metric: Metric
@@ -38,9 +56,36 @@ class Quality(Schema):
     agreement: float | None = None
     cosine: float | None = None
     kl_divergence: float | None = None
+    top_5: float | None = None
+    cross_entropy: float | None = None
+
+
+class ClassChange(Schema):
+    """How many of one class's test examples are met, as fractions, before and after; the interval is of the change,
+    and paired."""
+
+    label: int
+    examples: int
+    before: float
+    after: float
+    change_ci95: tuple[float, float]
+
+
+class PairedAnswers(Schema):
+    """The upload and a file on the same labelled examples: `lost` were right before and are wrong now, `gained` the
+    other way round. `mcnemar_p` is how probable so uneven a split is where neither is better. `classes` are those that
+    lost most first, 200 at most.
+    """
+
+    lost: int
+    gained: int
+    mcnemar_p: float
+    classes: Annotated[tuple[ClassChange, ...], Field(max_length=MOST_CLASSES)]
 
 
 class Measurement(Schema):
+    """`load_ms` is from the file to something that answers, once the runtime itself is there."""
+
     size_bytes: int
     parameters: int
     nonzero_parameters: int
@@ -48,6 +93,7 @@ class Measurement(Schema):
     latency_ms: tuple[Latency, ...]
     peak_memory_mb: float | None
     quality: Quality | None
+    load_ms: float | None = None
 
 
 class Epoch(Schema):
@@ -118,6 +164,14 @@ class Comparison(Schema):
     speedup: Speedup | None
     quality_change: float | None
     quality_change_ci95: tuple[float, float] | None = None
+    paired: PairedAnswers | None = None
+
+
+class Noise(Schema):
+    """The upload timed against itself, in the same rounds as all files: on a quiet machine `ci95` contains 1."""
+
+    ratio: float
+    ci95: tuple[float, float]
 
 
 class Verification(Schema):
@@ -161,4 +215,5 @@ class Result(Schema):
     artifacts: tuple[ArtifactResult, ...]
     environment: Environment
     layers: tuple[LayerChange, ...] = ()
+    noise: Noise | None = None
     warnings: tuple[str, ...] = Field(())

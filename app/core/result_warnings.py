@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from app.core import figures
 from app.core.intervals import Interval, wilson_ci95
-from app.core.measurements import Comparison, Latency, Measurement, Metric, Quality, Speedup, StepResult
+from app.core.measurements import Comparison, Latency, Measurement, Metric, Noise, Quality, Speedup, StepResult
 
 FEW_EXAMPLES = 500
 NOTABLE_ZEROS = 0.01
 NOTABLE_SPEEDUP = 1.05
+NOTABLE_NOISE = 1.02
 OVERFITTED_POINTS, OVERFITTED_ERROR = 5, 2
 
 
@@ -50,6 +51,16 @@ def slower_quantized(name: str, latency: Latency, float_name: str, float_latency
         f"int8 is slower than float32 for this network on this CPU: {name} takes {time} for a call, {float_name} "
         f"{float_time}. The faster file is delivered beside it: take {name} for its size, {float_name} for its speed."
     )
+
+
+def warnings_about_noise(noise: Noise | None) -> Iterator[str]:
+    """An interval misses 1 once in twenty by chance alone, but then by little."""
+    if noise is not None and (noise.ci95[0] > NOTABLE_NOISE or noise.ci95[1] < 1 / NOTABLE_NOISE):
+        yield (
+            f"This machine was too busy for fine differences of time: the upload timed against itself gave "
+            f"{figures.ratio(noise.ratio)} (95 % interval {figures.ratio(noise.ci95[0])} to "
+            f"{figures.ratio(noise.ci95[1])}), where 1 is right. Run the job again while nothing else runs."
+        )
 
 
 def slower_than_tried(files: Sequence[tuple[str, Latency]], float_name: str, float_latency: Latency) -> str:

@@ -7,12 +7,22 @@ from app.core.choosing import Choice, FileFacts, MeasuredFile, choose, slower_th
 from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
-from app.core.measurements import ArtifactResult, Comparison, Latency, Measurement, Result, Speedup, StepResult
+from app.core.measurements import (
+    ArtifactResult,
+    Comparison,
+    Latency,
+    Measurement,
+    Noise,
+    Result,
+    Speedup,
+    StepResult,
+)
 from app.core.result_warnings import (
     loses_quality,
     slower_quantized,
     slower_than_tried,
     warnings_about,
+    warnings_about_noise,
     warnings_about_training,
 )
 from app.core.tasks import Compression, FileMeasurement, Timings, WrittenFile
@@ -39,6 +49,7 @@ def assemble(
     best = choice.best
     steps = _steps(compression, files, best)
     comparison = _compared(baseline, _uncompressed(files, baseline, best, compression), best, seed)
+    noise = _noise(baseline.latency, timings.again, seed)
     return Result(
         baseline=baseline.measurement,
         compressed=best.measurement,
@@ -48,11 +59,13 @@ def assemble(
         artifacts=tuple(_artifact(each) for each in choice.delivered),
         environment=timings.environment,
         layers=compression.layers,
+        noise=noise,
         warnings=(
             *_warnings(compression, timings, files, choice),
             *_slower_than_tried(choice, seed),
             *warnings_about(baseline.measurement, best.measurement, comparison),
             *warnings_about_training(steps),
+            *warnings_about_noise(noise),
         ),
     )
 
@@ -73,6 +86,7 @@ def _measured(
         latency_ms=timings.latencies[file.name],
         peak_memory_mb=found.peak_memory_mb,
         quality=found.quality,
+        load_ms=found.load_ms,
     )
     return MeasuredFile(file, facts[0], found, measurement)
 
@@ -97,6 +111,7 @@ def _compared(upload: MeasuredFile, uncompressed: MeasuredFile, best: MeasuredFi
         speedup=_speedup(upload.latency, uncompressed.latency, best.latency, seed),
         quality_change=after.quality.value - before.quality.value if after.quality and before.quality else None,
         quality_change_ci95=best.found.quality_change_ci95,
+        paired=best.found.paired,
     )
 
 
@@ -109,6 +124,13 @@ def _speedup(upload: Latency, uncompressed: Latency, best: Latency, seed: int) -
         runtime_only=runtime_only,
         compression_only=compression_only,
     )
+
+
+def _noise(upload: Latency | None, again: Latency | None, seed: int) -> Noise | None:
+    if upload is None or again is None:
+        return None
+    ratio = ratio_of_medians(upload.samples, again.samples)
+    return Noise(ratio=ratio, ci95=ratio_of_medians_ci95(upload.samples, again.samples, seed))
 
 
 def _steps(compression: Compression, files: Sequence[MeasuredFile], best: MeasuredFile) -> tuple[StepResult, ...]:

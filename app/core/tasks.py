@@ -29,6 +29,7 @@ from app.core.measurements import (
     Epoch,
     Latency,
     OutputFormat,
+    PairedAnswers,
     Quality,
     QuantizedEngine,
     Verification,
@@ -103,6 +104,7 @@ class Compress(Schema):
     candidates: tuple["Candidate", ...] = ()
     seed: int
     checkpoint: "Checkpoint | None" = None
+    shared: tuple[int, ...] = ()
 
 
 class Candidate(Schema):
@@ -113,7 +115,6 @@ class Candidate(Schema):
     steps: tuple[Step, ...]
 
 
-    shared: tuple[int, ...] = ()
 MOST_EPOCHS_KEPT = 500
 
 Role = Literal["upload", "uncompressed", "step", "artifact"]
@@ -196,6 +197,11 @@ class Checkpoint(Schema):
     def paths(self) -> frozenset[str]:
         return frozenset({self.weights, self.description}).union(*(file.paths() for file in self.files))
 
+    def run_by(self, job: str) -> "Checkpoint":
+        """The same for another job: what that one didn't take over itself was run by `job`."""
+        timings = tuple(each.model_copy(update={"run_by": each.run_by or job}) for each in self.timings)
+        return self.model_copy(update={"timings": timings})
+
     def moved(self, places: Mapping[str, str]) -> "Checkpoint":
         moved = {name: places[getattr(self, name)] for name in ("weights", "description")}
         return self.model_copy(update={**moved, "files": tuple(file.moved(places) for file in self.files)})
@@ -209,11 +215,6 @@ class Measure(Schema):
     dataset: DatasetFile | None
     file: WrittenFile
     seed: int
-    def run_by(self, job: str) -> "Checkpoint":
-        """The same for another job: what that one didn't take over itself was run by `job`."""
-        timings = tuple(each.model_copy(update={"run_by": each.run_by or job}) for each in self.timings)
-        return self.model_copy(update={"timings": timings})
-
 
 
 class FileMeasurement(Schema):
@@ -225,6 +226,8 @@ class FileMeasurement(Schema):
     quality: Quality | None
     quality_change_ci95: tuple[float, float] | None = None
     peak_memory_mb: float
+    load_ms: float | None = None
+    paired: PairedAnswers | None = None
     nonzero_parameters: int | None = None
     arithmetic: tuple[Arithmetic, ...] = ()
     sample: InFolder | None = None
@@ -243,9 +246,10 @@ class Time(Schema):
 
 class Timings(Schema):
     """By file name: one `Latency` for each batch size. `rounds` are interleaved, so sample i of every file is
-    of the same round."""
+    of the same round. `again` is the upload once more, at the first batch size, in the same rounds."""
 
     latencies: dict[str, tuple[Latency, ...]]
+    again: Latency | None = None
     environment: Environment
     warnings: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from app.core.intervals import (
+    mcnemar_p,
     paired_change_ci95,
     percentile_95,
     ratio_of_medians,
@@ -95,3 +96,23 @@ def test_paired_interval_stays_open_where_nothing_changed() -> None:
     low, high = paired_change_ci95(lost=0, gained=0, examples=100)
     assert low < 0 < high
     assert high < 0.02
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "p"),
+    [
+        (0, 0, 1.0),
+        (5, 5, 1.0),
+        (10, 2, 0.03857421875),  # 2 * (1 + 12 + 66) / 2 ** 12
+        (2, 10, 0.03857421875),
+        (1, 0, 1.0),
+        (0, 6, 0.03125),
+    ],
+)
+def test_mcnemar_is_the_two_sided_binomial_test(lost: int, gained: int, p: float) -> None:
+    assert mcnemar_p(lost, gained) == pytest.approx(p)
+
+
+def test_mcnemar_of_many_answers_goes_on_smoothly() -> None:
+    assert mcnemar_p(1050, 949) == pytest.approx(mcnemar_p(1051, 950), rel=0.01)
+    assert mcnemar_p(300_000, 0) < 1e-9

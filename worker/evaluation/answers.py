@@ -83,6 +83,26 @@ def are_probabilities(answers: Array, labels: Array | None = None) -> bool:
     return bool(answers.min() >= 0 and np.allclose(sums, 1, atol=_PROBABILITY_SUM_TOLERANCE))
 
 
+def among_highest(answers: Array, labels: Array, count: int) -> Array | None:
+    """One boolean for each label: whether its score is among the `count` highest. None where there are no more."""
+    axis = class_axis(answers, labels)
+    if not has_class_scores(answers, labels) or answers.shape[axis] <= count:
+        return None
+    highest = np.argpartition(np.moveaxis(answers, axis, -1), -count, axis=-1)[..., -count:]
+    found: Array = (highest.reshape(*labels.shape, count) == labels[..., None]).any(axis=-1)
+    return found
+
+
+def cross_entropy(answers: Array, labels: Array) -> float | None:
+    """The mean in nats, over softmax where the answers aren't probabilities already. None where a label names none of
+    the scores."""
+    axis = class_axis(answers, labels)
+    if not has_class_scores(answers, labels) or labels.min() < 0 or labels.max() >= answers.shape[axis]:
+        return None
+    scores = _log_probabilities(answers, axis).reshape(*labels.shape, -1)
+    return -float(np.take_along_axis(scores, labels[..., None], axis=-1).mean())
+
+
 def squared_errors(answers: Array, targets: Array) -> Array:
     """One mean squared error for each example."""
     errors: Array = np.square(_rows(answers) - _rows(targets)).mean(axis=1)

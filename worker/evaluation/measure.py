@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from worker.evaluation import verification
 from worker.evaluation.answers import Array
 from worker.evaluation.arithmetic import arithmetic_of
 from worker.evaluation.examples import examples_for
-from worker.evaluation.quality import answer_all, change_ci95, judge
+from worker.evaluation.quality import answer_all, change_ci95, judge, paired
 from worker.evaluation.runtimes import Runtime
 from worker.evaluation.sample import write_sample
 from worker.inputs import random_inputs
@@ -30,7 +31,7 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
     report(Progress(fraction=0, message=f"Loading {file.name} afresh"))
     assert task.model.inputs is not None
     inputs = tensor_inputs(task.model.inputs)
-    runtime, peak_memory_mb = _load_and_run_once(task, folder, inputs)
+    runtime, load_ms, peak_memory_mb = _load_and_run_once(task, folder, inputs)
     verified = verification.verify(file, runtime, folder, inputs)
     examples = examples_for(inputs, task.dataset, folder, task.seed)
     answers = answer_all(
@@ -44,15 +45,17 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
         verified=verified,
         quality=judge(answers, reference, examples),
         quality_change_ci95=None if file.role == "upload" else change_ci95(answers, reference, examples),
+        paired=None if file.role == "upload" else paired(answers, reference, examples),
         peak_memory_mb=peak_memory_mb,
+        load_ms=load_ms,
         arithmetic=arithmetic_of(file, folder),
         sample=write_sample(file, runtime, folder, inputs) if file.role == "artifact" else None,
     )
 
 
-def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec]) -> tuple[Runtime, float]:
-    """The loaded file, and by how many megabytes (1e6 bytes) loading it and answering one example raised the peak of
-    this process's resident memory.
+def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec]) -> tuple[Runtime, float, float]:
+    """The loaded file, the milliseconds that loading took, and by how many megabytes (1e6 bytes) loading it and
+    answering one example raised the peak of this process's resident memory.
 
     The runtimes' own libraries are loaded before, so they don't count; those of their pages that only this file's
     kernels touch do.
@@ -60,10 +63,12 @@ def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec])
     one_example = random_inputs(inputs, 1, task.seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert task.model.inputs is not None
+    started = perf_counter()
     runtime = verification.load(task.file, folder, task.model.inputs)
+    load_ms = (perf_counter() - started) * 1000
     verification.run(task.file, runtime, one_example)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return runtime, (after - before) * 1024 / 1e6
+    return runtime, load_ms, (after - before) * 1024 / 1e6
 
 
 def _upload_answers(file: WrittenFile, answers: Array, folder: Path) -> Array:

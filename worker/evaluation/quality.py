@@ -6,10 +6,11 @@ import numpy as np
 
 from app.core.errors import Problem
 from app.core.intervals import Interval, paired_change_ci95, wilson_ci95
-from app.core.measurements import Metric, Quality
+from app.core.measurements import Metric, PairedAnswers, Quality
 from worker.evaluation import answers as compare
 from worker.evaluation.answers import Array
 from worker.evaluation.examples import Batch, Examples
+from worker.evaluation.paired import paired_answers
 
 
 def answer_all(run: Callable[[Batch], list[Array]], examples: Examples, report: Callable[[float], None]) -> Array:
@@ -44,7 +45,25 @@ def judge(answers: Array, reference: Array, examples: Examples) -> Quality:
         agreement=None if regression else float(compare.agreeing(answers, reference, examples.labels).mean()),
         cosine=_finite(compare.cosine(answers, reference)),
         kl_divergence=_finite(compare.kl_divergence(answers, reference, examples.labels)) if scored else None,
+        **(_of_classes(answers, examples.labels) if metric == "accuracy" and examples.labels is not None else {}),
     )
+
+
+def _of_classes(answers: Array, labels: Array) -> dict[str, float | None]:
+    in_five, entropy = compare.among_highest(answers, labels, 5), compare.cross_entropy(answers, labels)
+    return {
+        "top_5": None if in_five is None else float(in_five.mean()),
+        "cross_entropy": None if entropy is None else _finite(entropy),
+    }
+
+
+def paired(answers: Array, reference: Array, examples: Examples) -> PairedAnswers | None:
+    """Of labelled classes only."""
+    metric = compare.metric_of(examples.labels)
+    if metric != "accuracy" or examples.labels is None:
+        return None
+    before = _values(metric, reference, reference, examples)
+    return paired_answers(before, _values(metric, answers, reference, examples), examples.labels)
 
 
 def change_ci95(answers: Array, reference: Array, examples: Examples) -> Interval:

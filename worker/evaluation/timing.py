@@ -2,18 +2,20 @@
 
 A *round* calls every file once, in a new random order; sample i of every file is of round i. Before the clock starts,
 a file is called once untimed, so that its own caches are warm and not the previous file's. Where one call is shorter
-than 50 microseconds, a sample is the mean of a burst of calls. Wall clock, garbage collector off, raw samples kept.
+than 50 microseconds, a sample is the mean of a burst of calls. Wall clock, and the CPU time of the process beside it;
+garbage collector off, raw samples kept. The upload is in each round twice: what its samples differ by is noise.
 """
 
 import gc
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from statistics import median
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
+from typing import NamedTuple
 
 import torch
 
@@ -22,6 +24,7 @@ from app.core.intervals import percentile_95
 from app.core.measurements import Latency
 from app.core.tasks import Progress, Time, Timings, WrittenFile
 from worker.evaluation import verification
+from worker.evaluation.energy import counters, energy_of
 from worker.evaluation.environment import environment
 from worker.evaluation.runtimes import Runtime
 from worker.inputs import random_inputs
@@ -32,6 +35,7 @@ SHORT_CALL_NS = 50_000
 WARM_UP_SECONDS = 1.0
 _WARM_UP_WINDOW = 5
 _STEADY = 0.05
+AGAIN = "the upload once more"
 
 
 @dataclass(frozen=True)
@@ -43,15 +47,22 @@ class Subject:
     calls_in_a_sample: int
     nanoseconds: float
 
-    def sample(self) -> float:
-        """Milliseconds of one call."""
+    def sample(self) -> "Sample":
         call = self.call
         call()
         calls = range(self.calls_in_a_sample)
-        started = perf_counter_ns()
+        cpu_started, started = process_time_ns(), perf_counter_ns()
         for _ in calls:
             call()
-        return (perf_counter_ns() - started) / self.calls_in_a_sample / 1e6
+        wall, cpu = perf_counter_ns() - started, process_time_ns() - cpu_started
+        return Sample(wall / self.calls_in_a_sample / 1e6, cpu / self.calls_in_a_sample / 1e6)
+
+
+class Sample(NamedTuple):
+    """Milliseconds of one call: on the wall, and of all threads together."""
+
+    wall: float
+    cpu: float
 
 
 def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> Timings:
@@ -65,15 +76,19 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
     threads, sizes = task.measure.threads, task.measure.batch_sizes
     files = {file.path: file for file in task.files}
     runtimes = {path: verification.load(file, folder, task.model.inputs, threads) for path, file in files.items()}
-    latencies: dict[str, list[Latency]] = {path: [] for path in files}
+    latencies: dict[str, list[Latency]] = {path: [] for path in (*files, AGAIN)}
     for position, size in enumerate(sizes):
         report(Progress(fraction=position / len(sizes), message=f"Timing {len(runtimes)} files, batch size {size}"))
         subjects = [_warmed_up(file, runtimes[path], inputs, size, task.seed) for path, file in files.items()]
+        subjects += [replace(subject, path=AGAIN) for subject in subjects if files[subject.path].role == "upload"]
         rounds = task.measure.repeats or _affordable_rounds(subjects, SECONDS_FOR_ALL / len(sizes))
-        for path, samples in _interleaved(subjects, rounds, random.Random(task.seed + size)).items():  # noqa: S311
-            latencies[path].append(_latency(samples, size, threads))
+        samples = _interleaved(subjects, rounds, random.Random(task.seed + size))  # noqa: S311
+        for subject in subjects:
+            latencies[subject.path].append(_latency(subject, samples[subject.path], size, threads))
     return Timings(
-        latencies={file.name: tuple(latencies[file.path]) for file in task.files}, environment=environment(threads)
+        latencies={file.name: tuple(latencies[file.path]) for file in task.files},
+        again=next(iter(latencies[AGAIN]), None),
+        environment=environment(threads),
     )
 
 
@@ -121,8 +136,8 @@ def _affordable_rounds(subjects: Sequence[Subject], seconds: float) -> int:
     return max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(seconds * 1e9 / one_round)))
 
 
-def _interleaved(subjects: Sequence[Subject], rounds: int, generator: random.Random) -> dict[str, list[float]]:
-    samples: dict[str, list[float]] = {subject.path: [] for subject in subjects}
+def _interleaved(subjects: Sequence[Subject], rounds: int, generator: random.Random) -> dict[str, list[Sample]]:
+    samples: dict[str, list[Sample]] = {subject.path: [] for subject in subjects}
     order = list(subjects)
     with _undisturbed():
         for _ in range(rounds):
@@ -132,11 +147,18 @@ def _interleaved(subjects: Sequence[Subject], rounds: int, generator: random.Ran
     return samples
 
 
-def _latency(samples: list[float], batch_size: int, threads: int) -> Latency:
+def _latency(subject: Subject, samples: Sequence[Sample], batch_size: int, threads: int) -> Latency:
+    wall = tuple(sample.wall for sample in samples)
+    middle, cpu = median(wall), median(sample.cpu for sample in samples)
+    with _undisturbed():
+        energy = energy_of(subject.call, cpu, counters())
     return Latency(
         batch_size=batch_size,
         threads=threads,
-        median=median(samples),
-        p95=percentile_95(samples),
-        samples=tuple(samples),
+        median=middle,
+        p95=percentile_95(wall),
+        samples=wall,
+        cpu_median=cpu,
+        examples_per_second=1000 * batch_size / middle,
+        energy=energy,
     )

@@ -31,6 +31,7 @@ _SYSTEM_PATHS = (
     "/proc/meminfo",
     "/proc/self",
     "/sys/devices/system/cpu",
+    "/sys/devices/virtual/powercap",  # the energy that the CPU says it takes; for root alone, unless someone allowed it
     "/dev/urandom",
 )
 

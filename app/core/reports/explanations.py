@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.core.measurements import Quality, Result
+from app.core.measurements import Noise, Quality, Result
 
 
 def explanations(result: Result) -> Iterator[tuple[str, str]]:
@@ -15,6 +15,9 @@ def explanations(result: Result) -> Iterator[tuple[str, str]]:
     )
     yield "Size", "The bytes of the file and of those that it can't be loaded without. 1 MB is 1,000,000 bytes."
     yield "Time", _time(result)
+    if result.noise is not None:
+        yield "Noise", _noise(result.noise)
+    yield from _beside_time(result)
     if result.comparison.speedup is not None:
         yield "Speed-up", _speedup(result)
     if result.compressed.quality is not None:
@@ -44,6 +47,42 @@ def _time(result: Result) -> str:
     )
 
 
+def _noise(noise: Noise) -> str:
+    low, high = noise.ci95
+    return (
+        f"The upload was timed a second time as if it were another file. The ratio of both is {noise.ratio:.3f}, 95 % "
+        f"interval {low:.3f} to {high:.3f}; it is 1 where nothing disturbs. What differs by less than that can't be "
+        "told apart here."
+    )
+
+
+def _beside_time(result: Result) -> Iterator[tuple[str, str]]:
+    latency = result.compressed.latency_ms[0]
+    if latency.cpu_median is not None:
+        yield (
+            "CPU time",
+            "What the process's threads worked in a call, all taken together; the median of the same samples. Below "
+            "the wall clock's time the CPU was kept from it, above it several threads worked. Examples a second are "
+            "the batch's size over the wall clock's median.",
+        )
+    if latency.energy is not None:
+        yield "Energy", _ENERGY[latency.energy.source]
+    if result.compressed.load_ms is not None:
+        yield "Loading", "From the file to something that answers, once, in a process that had loaded the runtime."
+
+
+_ENERGY = {
+    "rapl": (
+        "What the CPU's own counters (RAPL) rose by over a quarter of a second of calls: of all its packages, whatever "
+        "else ran on them."
+    ),
+    "model": (
+        "A model: the CPU time times 10 W for each core that works. The CPU's own counters can't be read here. It says "
+        "no more than the CPU time does, and leaves out what memory takes."
+    ),
+}
+
+
 def _speedup(result: Result) -> str:
     speedup = result.comparison.speedup
     assert speedup is not None
@@ -69,5 +108,6 @@ def _quality(quality: Quality) -> str:
     }[quality.metric]
     return (
         f"On {quality.examples:,} test examples, which neither training nor calibration saw. {yardstick}. The interval "
-        "of the change is paired: both files answered the same examples."
+        "of the change is paired: both files answered the same examples (Agresti and Min, 2005). The share of equal "
+        "answers, the cosine and the KL divergence compare with the upload's answers."
     )

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from app.core import figures
 from app.core.instructions import said_of
 from app.core.reports.charts import charts
+from app.core.reports.classes import classes_that_paid
 from app.core.reports.data import ReportData
 from app.core.reports.explanations import explanations
 from app.core.reports.images import picture
@@ -62,6 +63,7 @@ def _shown(report: ReportData) -> dict[str, object]:
         "sentence": sentence(result),
         "rows": before_and_after(result),
         "charts": list(charts(result)),
+        "classes": classes_that_paid(result),
         "steps": step_by_step(result, report.steps),
         "stories": list(stories(result)),
         "layer_table": layer_table(result),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.core import figures
-from app.core.measurements import Latency, Measurement, Quality, Result
+from app.core.measurements import Energy, Latency, Measurement, Quality, Result
 from app.core.recipes import Step
 
 
@@ -69,12 +69,34 @@ def _of_time(result: Result) -> Iterator[Row]:
         ratio = speedup.median if speedup is not None and position == 0 else old.median / new.median
         yield Row(_timed(old), figures.milliseconds(old.median), figures.milliseconds(new.median), _sped_up(ratio))
         yield Row("95 % of calls within", figures.milliseconds(old.p95), figures.milliseconds(new.p95))
+        yield from _beside_time(old, new)
+    if before.load_ms is not None and after.load_ms is not None:
+        yield Row("Time to load", figures.milliseconds(before.load_ms), figures.milliseconds(after.load_ms))
     if before.peak_memory_mb is not None and after.peak_memory_mb is not None:
         yield Row(
             "Memory to load and answer once",
             figures.megabytes(before.peak_memory_mb),
             figures.megabytes(after.peak_memory_mb),
         )
+
+
+def _beside_time(old: Latency, new: Latency) -> Iterator[Row]:
+    """What goes with the wall clock's time of a call."""
+    if old.cpu_median is not None and new.cpu_median is not None:
+        yield Row("CPU time of it", figures.milliseconds(old.cpu_median), figures.milliseconds(new.cpu_median))
+    if old.examples_per_second is not None and new.examples_per_second is not None:
+        yield Row(
+            "Examples a second",
+            figures.count(round(old.examples_per_second)),
+            figures.count(round(new.examples_per_second)),
+        )
+    if old.energy is not None and new.energy is not None:
+        source = {"rapl": "by the CPU's counters", "model": "a model, not measured"}[new.energy.source]
+        yield Row(f"Energy of it, {source}", _energy(old.energy), _energy(new.energy))
+
+
+def _energy(energy: Energy) -> str:
+    return f"{figures.digits(energy.millijoules)} mJ"
 
 
 def _of_quality(result: Result) -> Iterator[Row]:
@@ -89,12 +111,22 @@ def _of_quality(result: Result) -> Iterator[Row]:
             figures.quality(after.metric, after.value),
             None if change is None else _of_metric(after, change),
         )
+    yield from _of_classes(before, after)
     if after.agreement is not None:
         yield Row("Same answer as the upload", "", figures.percent(after.agreement))
     if after.cosine is not None:
         yield Row("Cosine with the upload's answers", "", f"{after.cosine:.4f}")
     if after.kl_divergence is not None:
         yield Row("KL divergence from the upload (nats)", "", figures.digits(after.kl_divergence))
+
+
+def _of_classes(before: Quality, after: Quality) -> Iterator[Row]:
+    if before.top_5 is not None and after.top_5 is not None:
+        yield Row("Among the five highest", figures.percent(before.top_5), figures.percent(after.top_5))
+    if before.cross_entropy is not None and after.cross_entropy is not None:
+        yield Row(
+            "Loss (cross entropy, nats)", figures.digits(before.cross_entropy), figures.digits(after.cross_entropy)
+        )
 
 
 @dataclass(frozen=True)

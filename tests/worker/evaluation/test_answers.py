@@ -45,3 +45,24 @@ def test_cosine_is_a_mean_over_examples_and_calls_two_zeros_equal() -> None:
     left = np.array([[1.0, 0.0], [0.0, 0.0]])
     assert compare.cosine(left, np.array([[0.0, 2.0], [0.0, 0.0]])) == 0.5
     assert compare.cosine(np.array([[1.0], [2.0]]), np.array([[2.0], [4.0]])) == pytest.approx(1.0)
+
+
+def test_cross_entropy_is_the_mean_over_labels_of_scores_or_of_probabilities() -> None:
+    labels = np.array([0, 0])
+    first, second = np.log(1 + np.exp(-1.0)), np.log(1 + np.exp(3.0))
+    expected = (first + second) / 2
+    assert compare.cross_entropy(SCORES, labels) == pytest.approx(expected)
+    probabilities = np.exp(SCORES) / np.exp(SCORES).sum(axis=1, keepdims=True)
+    assert compare.cross_entropy(probabilities, labels) == pytest.approx(expected, rel=1e-5)
+    pixels = SCORES[[0, 1, 0]].T[None]  # (examples, classes, places)
+    assert compare.cross_entropy(pixels, np.array([[0, 0, 0]])) == pytest.approx((2 * first + second) / 3)
+    assert compare.cross_entropy(SCORES, np.array([0, 2])) is None
+    assert compare.cross_entropy(SCORES[:, :1], labels) is None
+
+
+def test_top_five_are_those_of_the_five_highest_scores() -> None:
+    scores = np.array([[6.0, 5, 4, 3, 2, 1, 0], [0.0, 1, 2, 3, 4, 5, 6]])
+    found = compare.among_highest(scores, np.array([4, 1]), 5)
+    assert found is not None
+    assert found.tolist() == [True, False]
+    assert compare.among_highest(scores[:, :5], np.array([4, 1]), 5) is None

@@ -1,5 +1,8 @@
 """A file is measured as it will be downloaded: loaded afresh, beside the upload's own answers."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,8 @@ from app.core.errors import Problem
 from app.core.tasks import DatasetFile, FileMeasurement, Measure, WrittenFile
 from tests.worker.evaluation.conftest import CLASSES, FEATURES, JobFolder
 from worker.evaluation.measure import measure
+
+MANUAL = Path(__file__).parents[3] / "docs" / "measuring.md"
 
 
 def measured(job: JobFolder, file: WrittenFile, dataset: DatasetFile | None = None) -> FileMeasurement:
@@ -59,6 +64,33 @@ def test_quantized_file_may_differ_and_its_loss_is_measured(job: JobFolder) -> N
     assert low < result.quality.value - 1 < high <= 0.02
 
 
+def test_lost_answers_are_told_by_class(job: JobFolder) -> None:
+    """The labels are the upload's own answers, so that nothing can be gained."""
+    data = labelled_data(job)
+    assert measured(job, job.upload(), data).paired is None
+    result = measured(job, job.onnx("model.onnx", noise=0.5, quantized=True), data)
+    paired, quality = result.paired, result.quality
+    assert paired is not None
+    assert quality is not None
+    assert (paired.lost, paired.gained) == (round(100 * (1 - quality.value)), 0)
+    assert paired.mcnemar_p == pytest.approx(min(1, 2 * 0.5**paired.lost))
+    assert sum(change.examples for change in paired.classes) == 100
+    assert [change.before for change in paired.classes] == [1, 1, 1]
+    falls = [change.after - change.before for change in paired.classes]
+    assert falls == sorted(falls)
+    assert all(c.change_ci95[0] <= c.after - c.before <= c.change_ci95[1] for c in paired.classes)
+
+
+def test_loading_takes_time_and_classes_have_a_loss(job: JobFolder) -> None:
+    result = measured(job, job.upload(), labelled_data(job, wrong=7))
+    assert result.load_ms is not None
+    assert result.load_ms > 0
+    assert result.quality is not None
+    assert result.quality.cross_entropy is not None
+    assert result.quality.cross_entropy > 0
+    assert result.quality.top_5 is None  # there are three classes
+
+
 def test_lossless_file_that_differs_is_refused(job: JobFolder) -> None:
     with pytest.raises(Problem) as refusal:
         measured(job, job.onnx("model.onnx", noise=0.01))
@@ -107,3 +139,15 @@ def test_labels_of_another_shape_are_refused(job: JobFolder) -> None:
 
 def test_peak_memory_grows_with_what_a_file_needs(job: JobFolder) -> None:
     assert 0 <= measured(job, job.upload()).peak_memory_mb < 500
+
+
+def test_the_manuals_lines_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "work").mkdir()
+    JobFolder(tmp_path / "work").onnx("model.onnx")
+    lines = re.search(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+    assert lines is not None
+    monkeypatch.chdir(tmp_path)
+    exec(re.sub(r"InputSpec\(.*?\)\)", f'InputSpec(name="x", shape=("batch", {FEATURES}))', lines[1]))
+    assert capsys.readouterr().out.count("metric='agreement'") == 2

@@ -1,6 +1,7 @@
 """Latency: interleaved, paired by round, and the same for two copies of one file."""
 
 import gc
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from app.core.inputs import InputSpec
 from app.core.intervals import ratio_of_medians_ci95
 from app.core.tasks import MeasureOptions, Time, Timings
 from tests.worker.evaluation.conftest import JobFolder
-from worker.evaluation.timing import time_files
+from worker.evaluation.timing import Subject, time_files
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,18 +41,45 @@ def test_garbage_collection_is_on_again_afterwards(job: JobFolder) -> None:
     assert gc.isenabled()
 
 
+def test_wall_clock_has_cpu_time_throughput_and_energy_beside_it(job: JobFolder) -> None:
+    for latencies in timed(job, repeats=30, batch_sizes=[1, 8]).latencies.values():
+        for latency in latencies:
+            assert latency.examples_per_second == pytest.approx(1000 * latency.batch_size / latency.median)
+            assert latency.cpu_median is not None
+            assert 0 < latency.cpu_median < 1.5 * latency.median
+            assert latency.energy is not None
+            assert latency.energy.millijoules > 0
+
+
+def test_sleeping_takes_no_cpu_time() -> None:
+    sample = Subject("sleeper", lambda: time.sleep(0.005), 1, 5e6).sample()
+    assert sample.wall >= 5
+    assert sample.cpu < 2
+
+
+def test_the_upload_is_timed_twice_in_every_round(job: JobFolder) -> None:
+    again = timed(job, repeats=9, batch_sizes=[4, 1]).again
+    assert again is not None
+    assert (again.batch_size, len(again.samples)) == (4, 9)
+
+
 @pytest.mark.slow
 def test_a_file_timed_against_itself_is_no_faster(job: JobFolder) -> None:
     """An A/A run of the example network: a 95 % interval may miss 1.0 once in twenty, so three runs are made."""
-    path = job.path / "inputs" / "cnn.pt"
-    path.write_bytes((ROOT / "examples" / "mnist_cnn.torchscript.pt").read_bytes())
-    file = job.upload().model_copy(update={"path": "inputs/cnn.pt"})
+    example = (ROOT / "examples" / "mnist_cnn.torchscript.pt").read_bytes()
     model = job.model.model_copy(update={"inputs": (InputSpec(name="x", shape=("batch", 1, 28, 28)),)})
-    files = tuple(file.model_copy(update={"name": name}) for name in ("first", "second"))
+    files = []
+    for name, role in (("first", "upload"), ("second", "artifact")):  # copies: one path is timed once
+        (job.path / "inputs" / f"{name}.pt").write_bytes(example)
+        files.append(job.upload().model_copy(update={"name": name, "path": f"inputs/{name}.pt", "role": role}))
     held = 0
     for seed in range(3):
-        task = Time(model=model, files=files, measure=MeasureOptions(repeats=200), seed=seed)
-        latencies = time_files(task, job.path, lambda progress: None).latencies
-        low, high = ratio_of_medians_ci95(latencies["first"][0].samples, latencies["second"][0].samples, seed)
-        held += low <= 1.0 <= high
-    assert held >= 2
+        task = Time(model=model, files=tuple(files), measure=MeasureOptions(repeats=200), seed=seed)
+        timings = time_files(task, job.path, lambda progress: None)
+        first, second, again = timings.latencies["first"][0], timings.latencies["second"][0], timings.again
+        assert again is not None
+        assert len({first.samples, second.samples, again.samples}) == 3
+        for other in (second, again):
+            low, high = ratio_of_medians_ci95(first.samples, other.samples, seed)
+            held += low <= 1.0 <= high
+    assert held >= 4
