@@ -43,14 +43,14 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
     `others` are the models that steps name.
     """
     refuse_rejected(("model", model), ("data set", dataset), *(("model", other) for other in others))
+    inspection = None if model.inspection is None else ModelInspection.model_validate(model.inspection)
+    facts = None if inspection is None else inspection.facts
     if options.recipe.steps is not None:
         check_order(options.recipe.steps)
         check_outputs(options.recipe.steps, options.formats)
-        check_data(options.recipe.steps, _task_of(dataset), _arrays_of(dataset))
-    if model.inspection is None:
+        check_data(options.recipe.steps, _task_of(dataset), _arrays_of(dataset), facts)
+    if inspection is None or facts is None:
         return
-    inspection = ModelInspection.model_validate(model.inspection)
-    facts = inspection.facts
     wanted = wanted_files(options, facts, has_data=dataset is not None)
     steps = wanted.steps
     check_outputs(steps, wanted.outputs)

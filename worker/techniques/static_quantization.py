@@ -24,6 +24,7 @@ from worker.quantization.equalization import equalize
 from worker.quantization.in_openvino import quantize_statically
 from worker.quantization.kept_in_float import kept_in_float
 from worker.quantization.layer_table import decibels, layer_table
+from worker.quantization.made_up_examples import made_up_examples
 from worker.quantization.ranges import Ranges, find_ranges
 from worker.quantization.rounding import Rounding
 from worker.quantization.sensitivity import answers, errors_of_layers, relative_error
@@ -53,8 +54,8 @@ NOTHING_TO_SMOOTH = "`smooth` found no layer norm whose answers go to linear lay
 @apply.register
 def static_quantization(step: StaticQuantization, network: Network, run: Run) -> Network:
     """The network stays as it is: its files are quantized when they are written."""
-    assert run.data is not None, "a recipe with calibration is refused without data"
-    data = CalibrationData(network, run.data.train, run.data.train.chosen(step.examples, run.seed))
+    examples = run.data.train if run.data is not None else made_up_examples(step, network, run)
+    data = CalibrationData(network, examples, examples.chosen(step.examples, run.seed))
     warn_of_recurrent_layers(network, run)
 
     def quantize(source: Path, target: Path) -> None:

@@ -48,6 +48,11 @@ class StepBase(Schema):
         """With these parameters."""
         return self.needs_data
 
+    def needs_data_because(self, facts: ModelFacts | None) -> str | None:  # noqa: ARG002
+        """Why it can't work without data on such a model, or None where it can; `facts` are None until they are known.
+        """
+        return "it learns from data" if self.must_have_data() else None
+
     def must_have_labels(self) -> bool:
         """With these parameters."""
         return self.needs_labels

@@ -11,6 +11,7 @@ from app.core.recipes.base import Pattern, StepBase
 Calibration = Literal["min_max", "moving_average", "percentile", "entropy", "mse"]
 
 STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
+BATCH_NORMS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})
 DYNAMIC_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN", "Embedding"})
 
 
@@ -39,6 +40,14 @@ class StaticQuantization(StepBase):
         "nearest", description="`adaround` rounds weights up or down by what the layer's output loses."
     )
     equalize: bool = Field(False, description="Cross-layer equalization: makes the ranges of channels alike.")
+
+    def needs_data_because(self, facts: ModelFacts | None) -> str | None:
+        if facts is None or any(layer.type in BATCH_NORMS for layer in facts.layers):
+            return None
+        return (
+            "it finds ranges on examples, and this model has no batch norms, from whose statistics examples could be "
+            "made up; dynamic_quantization and weight_quantization need none"
+        )
 
     def held_by(self) -> tuple[OutputFormat, ...]:
         return tuple(name for name in self.formats if name != "openvino" or self._is_known_to_nncf())

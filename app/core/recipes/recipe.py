@@ -68,12 +68,16 @@ def check_outputs(steps: Sequence[Step], outputs: Sequence[OutputFormat]) -> Non
             )
 
 
-def check_data(steps: Sequence[Step], task: Task | None, arrays: Mapping[str, ArrayFacts]) -> None:
-    """`task` is the data set's, or None where there is no data set."""
+def check_data(
+    steps: Sequence[Step], task: Task | None, arrays: Mapping[str, ArrayFacts], facts: ModelFacts | None = None
+) -> None:
+    """`task` is the data set's, or None where there is no data set; `facts` are the model's, or None until they are
+    known."""
     for position, step in enumerate(steps):
-        if step.must_have_data() and task is None:
+        missing = step.needs_data_because(facts) if task is None else None
+        if missing is not None:
             raise Invalid(
-                f"{step.technique} learns from data, and the job names no data set. Upload one with "
+                f"The job names no data set, and {step.technique} needs one: {missing}. Upload one with "
                 "POST /v1/datasets and name it in `dataset`, or leave the step out.",
                 code="dataset_required",
                 title="A step needs data",
