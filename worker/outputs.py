@@ -13,7 +13,7 @@ from app.core.tasks import Candidate, Compress, Role, WrittenFile
 from worker.applying import applied
 from worker.counting import count
 from worker.evaluation.engines import DEFAULT_ENGINE, tried_engines, worth_setting
-from worker.exporting import SUFFIXES, export
+from worker.exporting import NOT_WRITABLE, SUFFIXES, export
 from worker.inputs import as_inputs, random_inputs
 from worker.network import Network
 from worker.run import Run
@@ -40,6 +40,12 @@ class Outputs:
     run: Run
     files: list[WrittenFile] = field(default_factory=list)
     _states: list[State] = field(default_factory=list)
+    _not_writable: set[OutputFormat] = field(default_factory=set)
+
+    @property
+    def wanted(self) -> list[OutputFormat]:
+        """Formats that were asked for, without those that the network turned out not to be writable in."""
+        return [each for each in dict.fromkeys(self.task.outputs) if not self._not_writable & {each, _runtime(each)}]
 
     def add_original(self, network: Network) -> None:
         """The upload itself (traced, where it can't be run as it is); and the network in each wanted runtime."""
@@ -48,11 +54,28 @@ class Outputs:
         else:
             self._write(network, "torchscript", "upload", "upload.torchscript.pt")
         for runtime in dict.fromkeys(_runtime(output) for output in self.task.outputs):
-            self._write(network, runtime, "uncompressed", f"uncompressed{SUFFIXES[runtime]}")
+            try:
+                self._write(network, runtime, "uncompressed", f"uncompressed{SUFFIXES[runtime]}")
+            except Problem as problem:
+                self._leave_out(runtime, problem)
+
+    def _leave_out(self, output: OutputFormat, problem: Problem) -> None:
+        """Others are delivered, if there are some; raises the problem where there are none."""
+        self._not_writable.add(output)
+        if problem.code != NOT_WRITABLE or not self.wanted:
+            raise problem
+        self.run.warn(f"{output} was left out. {problem.detail}")
 
     def add_step(self, network: Network, position: int) -> None:
         """In the first wanted format. What the last step leaves is the artifact."""
-        first = self.task.outputs[0]
+        first = self.wanted[0]
+        try:
+            self._add_step(network, position, first)
+        except Problem as problem:
+            self._leave_out(first, problem)
+            self.add_step(network, position)
+
+    def _add_step(self, network: Network, position: int, first: OutputFormat) -> None:
         name = f"step-{position}{SUFFIXES[first]}"
         if position < len(self.task.steps) - 1 or self.task.candidates:
             self._write(network, first, "step", name, position)
@@ -70,15 +93,18 @@ class Outputs:
     def add_artifacts(self, network: Network, unquantized: Network) -> None:
         """`unquantized` is the network before its first quantize step: where int8 is slower, its file is better."""
         written = {file.format for file in self.files if file.role == "artifact"}
-        for output in dict.fromkeys(self.task.outputs):
-            if output not in written:
-                self._write(network, output, "artifact", f"model{SUFFIXES[output]}")
-            if network.quantized_in(output):
-                self._add_unquantized(unquantized, output)
+        for output in self.wanted:
+            try:
+                if output not in written:
+                    self._write(network, output, "artifact", f"model{SUFFIXES[output]}")
+                if network.quantized_in(output):
+                    self._add_unquantized(unquantized, output)
+            except Problem as problem:
+                self._leave_out(output, problem)
 
     def add_candidates(self, network: Network) -> None:
         """Every one that can be made: what a format or a runtime lacks is no reason to fail the others."""
-        for candidate in self.task.candidates:
+        for candidate in (each for each in self.task.candidates if each.output in self.wanted):
             name = f"model.{candidate.precision}{SUFFIXES[candidate.output]}"
             try:
                 changed = self._quantized(network, candidate)

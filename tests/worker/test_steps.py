@@ -128,7 +128,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_time_only(tmp_path: Path) -> Non
 
 def test_a_checkpoint_holds_all_that_steps_change() -> None:
     """For a field more than these, `worker/checkpoints.py` has to know whether steps change it."""
-    of_the_upload = {"widened", "warnings", "arguments", "calls", "blocked_by", "looked_at"}
+    of_the_upload = {"widened", "warnings", "arguments", "calls", "blocked_by", "looked_at", "upload_sha256"}
     by_quantize_steps = {"after_export", "before_tracing", "packed"}
     held = {"module", "inputs", "steps"}
     assert {field.name for field in fields(Network)} == held | of_the_upload | by_quantize_steps

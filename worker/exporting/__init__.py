@@ -1,5 +1,6 @@
 """An editable network -> files. One module for each format."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from worker.exporting.state_dict import export_state_dict
 from worker.exporting.torchscript import export_torchscript
 from worker.network import Network
 
+NOT_WRITABLE = "export_failed"
 Exporter = Callable[[Network, Path], tuple[Path, ...]]
 
 EXPORTERS: dict[OutputFormat, Exporter] = {
@@ -49,8 +51,15 @@ def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[P
         raise
     except Exception as error:
         raise Problem(
-            f"The network can't be written as {output_format}: one of its operators has no counterpart there, or the "
-            "file would be larger than the format allows. Ask for another format in `outputs`.",
-            code="export_failed",
+            f"The network can't be written as {output_format}: {_reason(error)}. Ask for another format in `outputs`.",
+            code=NOT_WRITABLE,
             title="A file can't be written",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Of what an exporter says, only the operator's name is for our reader."""
+    named = re.search(r"operator '([\w:.]{1,80})'", str(error))
+    if named:
+        return f"its operator {named[1]} has no counterpart there"
+    return "one of its operators has no counterpart there, or the file would be larger than the format allows"

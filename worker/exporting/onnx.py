@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from worker.exporting.onnx_description import describe, number_values
+from worker.exporting.onnx_operators import check_operators
 from worker.exporting.onnx_shapes import shapes_in, with_shapes
 from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
@@ -23,6 +24,7 @@ _SEPARATOR = "/"
 def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`."""
     export_float(network, path)
+    check_operators(path)
     shapes = shapes_in(onnx.load(path))
     for number, change in enumerate(network.after_export.get("onnx", ())):
         source = path.with_name(f"{path.stem}.before-{number}.onnx")

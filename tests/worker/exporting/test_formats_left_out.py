@@ -1,0 +1,77 @@
+"""An operator that a format or its runtime lacks: it is named, and the other formats are delivered."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from app.core.errors import Problem
+from app.core.recipes import MagnitudePruning, WeightQuantization
+from app.core.tasks import Candidate, Compress
+from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, measured, silent
+from tests.worker.networks import CLASSES, Example
+from worker.pipeline import perform
+
+PRUNING = MagnitudePruning(sparsity=0.3)
+
+
+class Between(nn.Module):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.fc = nn.Linear(20, 16)
+        self.head = nn.Linear(16, CLASSES)
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.function(self.fc(x)))
+
+
+def second_smallest(x: Tensor) -> Tensor:
+    """ONNX has no such operator."""
+    return x - torch.kthvalue(x, 2, 1, True)[0]
+
+
+def in_double(x: Tensor) -> Tensor:
+    """ONNX Runtime has no kernel for this one in float64."""
+    return torch.nn.functional.gelu(x.double()).float()
+
+
+LACKING = [(second_smallest, "aten::kthvalue"), (in_double, "Erf")]
+
+
+@pytest.mark.parametrize(("function", "operator"), LACKING, ids=lambda each: getattr(each, "__name__", None))
+@pytest.mark.parametrize("outputs", [("onnx", "torchscript"), ("state_dict", "onnx")], ids="-".join)
+def test_the_format_is_left_out_with_a_warning(
+    function: Callable[[Tensor], Tensor], operator: str, outputs: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = job_folder(tmp_path / "job", Example(lambda: Between(function), (20,)))
+    model, _ = inspected(folder)
+    compression = compress(folder, (PRUNING, WeightQuantization()), outputs=outputs, model=model)
+    (warning,) = (each for each in compression.warnings if each.startswith("onnx was left out."))
+    assert operator in warning
+    assert {file.format for file in compression.files if file.role == "artifact"} == set(outputs) - {"onnx"}
+    measured(folder, model, compression.files[0])
+    written = next(file for file in compression.files if file.role == "artifact")
+    assert measured(folder, model, written).verified.loaded
+
+
+def test_a_job_for_nothing_else_fails_with_the_operators_name(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", Example(lambda: Between(second_smallest), (20,)))
+    with pytest.raises(Problem, match="aten::kthvalue") as caught:
+        compress(folder, (PRUNING,))
+    assert caught.value.code == "export_failed"
+
+
+def test_what_is_tried_is_tried_in_the_other_formats(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", Example(lambda: Between(second_smallest), (20,)))
+    model, _ = inspected(folder)
+    candidates = tuple(Candidate(precision="float32", output=name, steps=()) for name in ("onnx", "torchscript"))
+    task = Compress(
+        model=model, dataset=DATA, steps=(PRUNING,), outputs=("onnx", "torchscript"), candidates=candidates, seed=0
+    )
+    compression = perform(task, folder, silent)
+    assert file_of(compression, "step-0.torchscript.pt").role == "step"
+    assert {file.name for file in compression.files if file.precision} == {"model.float32.torchscript.pt"}
+    assert sum("left out" in warning for warning in compression.warnings) == 1
