@@ -18,6 +18,12 @@ def example_batches_again(network: Network, run: Run, examples: int, batch_size:
     return islice(endless, times)
 
 
+def example_count(run: Run, examples: int) -> int:
+    """How many there are of so many asked for."""
+    assert run.data is not None, "a criterion that learns from data is refused without data"
+    return min(examples, len(run.data.train))
+
+
 def example_batches(network: Network, run: Run, examples: int, batch_size: int) -> Iterator[Batch]:
     """The network's inputs and, where there are some, the labels of `examples` training examples drawn by the seed.
 

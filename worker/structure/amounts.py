@@ -16,7 +16,7 @@ from worker.structure.groups import Group
 # Ranked together, a group could lose all it has; what is left of one is never less than this.
 LEAST_KEPT = 0.1
 # Fractions, which mean the same in every layer.
-COMPARABLE: frozenset[Criterion] = frozenset({"lamp", "apoz", "random"})
+COMPARABLE: frozenset[Criterion] = frozenset({"lamp", "apoz", "random", "reconstruction_error"})
 
 
 @dataclass(frozen=True)

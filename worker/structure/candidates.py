@@ -14,6 +14,7 @@ from worker.structure.amounts import Ranked, removed_at
 from worker.structure.analysis import Structure, analyse
 from worker.structure.criteria import Evidence, scores
 from worker.structure.groups import Group, GroupKey, find_groups
+from worker.structure.reconstruction import reconstruct
 from worker.structure.removal import masked, without
 from worker.structure.selection import least_important
 from worker.structure.verification import answers_alike, answers_equal
@@ -53,10 +54,13 @@ class Candidates:
         return [group for group in found if chosen.issuperset(group.layers)]
 
     @cached_property
+    def evidence(self) -> Evidence:
+        return Evidence(self.network, self.run, "input" if self.step.unit == "channel" else "output")
+
+    @cached_property
     def scores(self) -> dict[Group, Tensor]:
         """Of the groups that the criterion can judge."""
-        evidence = Evidence(self.network, self.run, "input" if self.step.unit == "channel" else "output")
-        judged = ((group, scores(group, self.step.criterion, evidence)) for group in self.groups)
+        judged = ((group, scores(group, self.step.criterion, self.evidence)) for group in self.groups)
         return {group: of for group, of in judged if of is not None}
 
     def least(self, ratio: float, groups: Sequence[Group]) -> set[int]:
@@ -79,6 +83,12 @@ class Candidates:
             return pruned if right and answers_equal(alone.module, zeroed, self.examples) else None
         except BROKEN:
             return None
+
+    def reconstructed(self, pruned: Network, atoms: Collection[int]) -> Network:
+        """Changes the weights of `pruned`, the network without `atoms`, where the step asks for it."""
+        if self.step.reconstruction == "least_squares":
+            reconstruct(pruned.module, self.module, self.structure, frozenset(atoms), self.evidence.grams)
+        return pruned
 
     def removable(self, groups: Sequence[Group]) -> list[Group]:
         """Those of which one unit can go, each tried alone."""

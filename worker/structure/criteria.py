@@ -15,6 +15,7 @@ apoz              1 - the fraction of zeros that the unit says: Hu et al., Netwo
 mean_activation   E|a| of what the unit says: Polyak and Wolf, Channel-level Acceleration, 2015
 lsh               (1 - r) (sum w^2)^(1/2), r the fraction of hash tables that hold a larger, similar unit
 random            by the seed alone, as a control
+reconstruction_error  by how much its readers' answers change, if their other weights make up for it: `elimination.py`
 """
 
 from collections.abc import Callable, Mapping
@@ -26,13 +27,18 @@ from torch import Tensor, nn
 
 from app.core.recipes.structured_pruning import Criterion
 from worker.importance.activations import OutputStatistics, output_statistics
+from worker.importance.examples import example_count
 from worker.importance.gradients import Gradients, loss_gradients
+from worker.importance.gram_matrices import gram_matrices
+from worker.importance.input_statistics import EXAMPLES
 from worker.importance.lsh import redundancy
 from worker.importance.stability import answer_sensitivity
 from worker.network import Network
 from worker.run import Run
 from worker.structure.analysis import Role
+from worker.structure.elimination import Reader, errors_of_elimination
 from worker.structure.groups import Group, Slices
+from worker.structure.reconstruction import InputGrams, columns_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,10 @@ class Evidence:
     @cached_property
     def statistics(self) -> Mapping[str, OutputStatistics]:
         return output_statistics(self.network, self.run)
+
+    @cached_property
+    def grams(self) -> InputGrams:
+        return InputGrams(gram_matrices(self.network, self.run), example_count(self.run, EXAMPLES))
 
     def slices(self, group: Group) -> list[Slices]:
         found = [one for one in group.slices if one.role == self.role]
@@ -95,9 +105,15 @@ def _rows(group: Group, evidence: Evidence) -> Tensor:
     rows = [
         evidence.parameters[one.parameter].movedim(one.dim, 0)[one.indices].reshape(len(group), -1)
         for one in evidence.slices(group)
-        if len(one.units) % len(group) == 0 and bool((one.units.bincount() == len(one.units) // len(group)).all())
+        if _evenly(group, one)
     ]
     return torch.cat(rows, dim=1)
+
+
+def _evenly(group: Group, one: Slices) -> bool:
+    """Whether each unit has as many indices as any other."""
+    counts = one.units.bincount(minlength=len(group))
+    return bool((counts == counts[0]).all())
 
 
 def _l1(group: Group, evidence: Evidence) -> Tensor:
@@ -177,6 +193,20 @@ def _lsh(group: Group, evidence: Evidence) -> Tensor:
     return (1 - redundancy(rows, evidence.run.seed)) * rows.square().sum(1).sqrt()
 
 
+def _reconstruction_error(group: Group, evidence: Evidence) -> Tensor | None:
+    readers = [_reader(group, one, evidence) for one in group.slices if one.role == "input"]
+    known = [reader for reader in readers if reader is not None]
+    return errors_of_elimination(known) if known and len(known) == len(readers) else None
+
+
+def _reader(group: Group, one: Slices, evidence: Evidence) -> Reader | None:
+    weight, gram = evidence.parameters[one.parameter], evidence.grams.of(one.parameter)
+    if gram is None or not _evenly(group, one):
+        return None
+    columns = columns_of(weight)[one.indices].reshape(len(group), -1)
+    return Reader.of(weight.flatten(1).double(), gram, columns)
+
+
 def _random(group: Group, evidence: Evidence) -> Tensor:
     return torch.rand(len(group), generator=torch.Generator().manual_seed(evidence.run.seed + group.atoms[0]))
 
@@ -195,4 +225,5 @@ JUDGES: dict[Criterion, Callable[[Group, Evidence], Tensor | None]] = {
     "mean_activation": _mean_activation,
     "lsh": _lsh,
     "random": _random,
+    "reconstruction_error": _reconstruction_error,
 }

@@ -60,7 +60,7 @@ def _pruned(candidates: Candidates, groups: list[Group]) -> Network | None:
         for group in groups:
             after = len(group) - len(atoms.intersection(group.atoms))
             candidates.run.detail("Units", layer=group.name, kind=group.kind, before=len(group), after=after)
-    return pruned
+    return None if pruned is None else candidates.reconstructed(pruned, atoms)
 
 
 def _tell_of(rung: str, run: Run) -> None:

@@ -24,12 +24,14 @@ Criterion = Literal[
     "stability",
     "lsh",
     "random",
+    "reconstruction_error",
 ]
 Unit = Literal["auto", "channel", "filter", "neuron", "head", "hidden"]
 Scope = Literal["global", "layer", "isomorphic"]
+Reconstruction = Literal["none", "least_squares"]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
-FROM_DATA = frozenset({"taylor", "hessian", "apoz", "mean_activation", "stability"})
+FROM_DATA = frozenset({"taylor", "hessian", "apoz", "mean_activation", "stability", "reconstruction_error"})
 CONVOLUTIONS = frozenset({"Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"})
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 LAYERS_OF: dict[Unit, frozenset[str]] = {
@@ -86,6 +88,11 @@ class StructuredPruning(StepBase):
         "layers of the same structure are ranked together.",
     )
     round_to: int = Field(1, ge=1, le=1024, description="What stays of a layer is a multiple of this, if it can be.")
+    reconstruction: Reconstruction = Field(
+        "none",
+        description="least_squares: the weights that read what went are solved anew, so that with what is left they "
+        "answer on training examples as they did before.",
+    )
     schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
@@ -107,7 +114,10 @@ class StructuredPruning(StepBase):
         return self.model_copy(update={"criterion": "l1", "schedule": Schedule()})
 
     def must_have_data(self) -> bool:
-        return self.criterion in FROM_DATA or self.schedule.epochs > 0
+        return self._looks_at_data() or self.schedule.epochs > 0
+
+    def _looks_at_data(self) -> bool:
+        return self.criterion in FROM_DATA or self.reconstruction != "none"
 
     def unfit_for(self, facts: ModelFacts) -> str | None:
         if not facts.layer_types() & LAYERS_OF[self.unit]:
@@ -115,8 +125,11 @@ class StructuredPruning(StepBase):
         return self._not_for_parts(facts) or self._unmatched(facts) or self._met_already(facts)
 
     def _not_for_parts(self, facts: ModelFacts) -> str | None:
-        if facts.editable == "partly" and (self.target is not None or self.criterion in FROM_DATA):
-            return "a `target`, and a `criterion` that looks at data, need a network that can be edited as a whole"
+        if facts.editable == "partly" and (self.target is not None or self._looks_at_data()):
+            return (
+                "a `target`, a `reconstruction`, and a `criterion` that looks at data, need a network that can be "
+                "edited as a whole"
+            )
         return None
 
     def _unmatched(self, facts: ModelFacts) -> str | None:
