@@ -170,10 +170,11 @@ def measure(
 ) -> tuple[Compression, dict[str, FileMeasurement]]:
     """Each file in a fresh process; the upload first, since the others are compared with its answers.
 
-    A file that has several names, as a step's and as an artifact, is measured once. One that was only tried, and that
-    can't be loaded or doesn't answer as it should, is left out with a warning.
+    A file that has several names, as a step's and as an artifact, is measured once, as an artifact. One that was only
+    tried, and that can't be loaded or doesn't answer as it should, is left out with a warning.
     """
-    files = {file.path: file for file in sorted(compression.files, key=lambda file: file.role == "upload")}
+    by_role = sorted(compression.files, key=lambda file: (file.role == "upload", file.role == "artifact"))
+    files = {file.path: file for file in by_role}
     share = (MEASURED - COMPRESSED) / len(files)
     found: dict[str, FileMeasurement] = {}
     warnings = list(compression.warnings)
