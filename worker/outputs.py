@@ -13,6 +13,7 @@ from app.core.tasks import Candidate, Compress, Role, WrittenFile
 from worker.applying import applied
 from worker.counting import count
 from worker.evaluation.engines import DEFAULT_ENGINE, tried_engines, worth_setting
+from worker.evaluation.stored_weights import write_weights
 from worker.exporting import NOT_WRITABLE, SUFFIXES, export
 from worker.inputs import as_inputs, random_inputs
 from worker.network import Network
@@ -48,7 +49,11 @@ class Outputs:
         return [each for each in dict.fromkeys(self.task.outputs) if not self._not_writable & {each, _runtime(each)}]
 
     def add_original(self, network: Network) -> None:
-        """The upload itself (traced, where it can't be run as it is); and the network in each wanted runtime."""
+        """The upload itself (traced, where it can't be run as it is); and the network in each wanted runtime. Weights
+        alone have none."""
+        if not network.runs:
+            self._add(network, "state_dict", "upload", Path(self.task.model.path).name, self.task.model.path)
+            return
         if self.task.model.format == "torchscript" and not network.widened:
             self._add(network, "torchscript", "upload", Path(self.task.model.path).name, self.task.model.path)
         else:
@@ -97,7 +102,7 @@ class Outputs:
             try:
                 if output not in written:
                     self._write(network, output, "artifact", f"model{SUFFIXES[output]}")
-                if network.quantized_in(output):
+                if network.quantized_in(output) and network.runs:
                     self._add_unquantized(unquantized, output)
             except Problem as problem:
                 self._leave_out(output, problem)
@@ -188,12 +193,21 @@ class Outputs:
                 self._write_probe(network, name),
                 network.parameters,
                 network.nonzero_parameters,
-                count(network).macs,
+                count(network).macs if network.runs else None,
             )
             self._states.append(known)
         return known
 
     def _write_probe(self, network: Network, name: str) -> str:
+        if network.runs:
+            return self._write_answers(network, name)
+        if network.module is self.run.upload.module:
+            return self.task.model.path
+        path = f"{FOLDER}/{name}.probe.safetensors"
+        write_weights(network.module, self.folder / path)
+        return path
+
+    def _write_answers(self, network: Network, name: str) -> str:
         """Real examples where there are some: a network may answer random ones in a way that hides differences."""
         path = f"{FOLDER}/{name}.probe.npz"
         if self.run.data is None:

@@ -195,7 +195,8 @@ def measure(
 
 
 def run_timed(children: ChildrenOfJob, model: ModelFile, options: JobOptions, compression: Compression) -> Timings:
-    task = Time(model=model, files=compression.files, measure=options.measure, seed=options.seed)
+    files = () if model.is_weights_alone else compression.files
+    task = Time(model=model, files=files, measure=options.measure, seed=options.seed)
     answer = children.run(task, MEASURED, TIMED - MEASURED)
     assert isinstance(answer, Timings)
     return answer

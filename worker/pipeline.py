@@ -27,6 +27,7 @@ from app.core.tasks import (
 from worker.data import Dataset, open_dataset
 from worker.data_fit import fitting_data
 from worker.evaluation.measure import measure
+from worker.evaluation.stored_weights import measure_weights
 from worker.evaluation.timing import time_files
 from worker.inspection import inspect_dataset, inspect_model
 from worker.layer_changes import layer_changes
@@ -85,9 +86,11 @@ def _loaded(task: Compress, folder: Path, report: Report) -> Run:
 
 def _run_on(model: ModelFile, dataset: Dataset | None, folder: Path, seed: int, report: Report) -> Run:
     network = load_network(model, folder, dataset)
-    run = Run(seed, report, network, fitting_data(network, dataset) if dataset else None)
+    run = Run(seed, report, network, fitting_data(network, dataset) if dataset and network.runs else None)
     for warning in network.warnings:
         run.warn(warning)
+    if dataset and not network.runs:
+        run.warn("The data set was not used: weights without their network have no answers.")
     return run
 
 
@@ -111,7 +114,7 @@ def _(task: InspectDataset, folder: Path, report: Report) -> Schema:
 
 @perform.register
 def _(task: Measure, folder: Path, report: Report) -> Schema:
-    return measure(task, folder, report)
+    return (measure_weights if task.model.is_weights_alone else measure)(task, folder, report)
 
 
 @perform.register

@@ -46,6 +46,30 @@ INSPECTED_MODEL: dict[str, Any] = {
     },
 }
 
+WEIGHTS_ALONE: dict[str, Any] = {
+    **UPLOADED_MODEL,
+    "name": "checkpoint",
+    "status": "ready",
+    "format": "safetensors",
+    "inputs": None,
+    "inputs_from": None,
+    "facts": {
+        "parameters": 16010,
+        "macs": None,
+        "runs": False,
+        "layers": [{"name": "fc", "type": "weights", "parameters": 16010, "macs": None, "output_shape": None}],
+        "editable": "no",
+        "blocked_by": [
+            {"operator": "forward", "where": "the file", "advice": "Send its `architecture` along, for example …"}
+        ],
+        "outputs": ["state_dict"],
+        "techniques": [
+            {"technique": "weight_quantization", "available": True, "reason": None},
+            {"technique": "fine_tuning", "available": False, "reason": "it needs the network of the weights"},
+        ],
+    },
+}
+
 UPLOADED_DATASET: dict[str, Any] = {
     "id": _DATASET_ID,
     "object": "dataset",
@@ -208,6 +232,12 @@ id: 26
 def shown(example: dict[str, Any], **more: Any) -> dict[str, Any]:
     """An entry of a route's `responses`."""
     return {"content": {"application/json": {"example": example}}, **more}
+
+
+def shown_each(**named: dict[str, Any]) -> dict[str, Any]:
+    """The same with several examples, by what they are of."""
+    examples = {name: {"summary": name.replace("_", " "), "value": example} for name, example in named.items()}
+    return {"content": {"application/json": {"examples": examples}}}
 
 
 def page_of(example: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.answers import DOWNLOAD, LOCATION
 from app.api.context import ContextDependency, caller_with
 from app.api.downloads import file_response
-from app.api.examples import INSPECTED_MODEL, UPLOADED_MODEL, page_of, shown
+from app.api.examples import INSPECTED_MODEL, UPLOADED_MODEL, WEIGHTS_ALONE, page_of, shown, shown_each
 from app.api.form_fields import (
     ARCHITECTURE_FIELD,
     EXAMPLE_INPUTS,
@@ -54,7 +54,8 @@ async def upload_model(request: Request, response: Response, context: ContextDep
     """Checks the file's structure at once and keeps it; what is malformed is refused and nothing is stored.
 
     The answer's `status` is `inspecting`: a worker then loads the network and writes its `facts`, after which it is
-    `ready`, or `rejected` with a `problem`.
+    `ready`, or `rejected` with a `problem`. A state dict without `architecture` whose network isn't known by another
+    upload is weights alone: `inputs` stay null, and `facts.blocked_by` says what to send for more.
     """
     async with received_form(request, _FORM, context.storage, context.settings) as form:
         model = await run_in_threadpool(
@@ -78,7 +79,11 @@ def list_models(
     return models.page(context.database, caller, limit, after)
 
 
-@router.get("/{model_id}", summary="Show a model", responses={200: shown(INSPECTED_MODEL), **error_responses(404)})
+@router.get(
+    "/{model_id}",
+    summary="Show a model",
+    responses={200: shown_each(network=INSPECTED_MODEL, weights_alone=WEIGHTS_ALONE), **error_responses(404)},
+)
 def show_model(context: ContextDependency, caller: Reader, model_id: str) -> Model:
     """With its `facts` once it is `ready`: layers, cost, and the techniques that it allows."""
     return models.get(context.database, caller, model_id)

@@ -20,6 +20,7 @@ class Technique(Schema):
     summary: str
     needs_data: bool
     needs_labels: bool
+    needs_network: bool
     needs_editable_graph: bool
     formats: tuple[OutputFormat, ...]
     json_schema: dict[str, Any]
@@ -38,6 +39,7 @@ def _describe(name: str, step: type[StepBase]) -> Technique:
         summary=step.summary,
         needs_data=step.needs_data,
         needs_labels=step.needs_labels,
+        needs_network=step.needs_network,
         needs_editable_graph=step.needs_editable_graph,
         formats=step.formats,
         json_schema=step.model_json_schema(),

@@ -31,9 +31,9 @@ class MeasuredFile:
     measurement: Measurement
 
     @property
-    def latency(self) -> Latency:
-        """At the first batch size asked for, by which files are compared."""
-        return self.measurement.latency_ms[0]
+    def latency(self) -> Latency | None:
+        """At the first batch size asked for, by which files are compared; None of weights alone, which don't run."""
+        return next(iter(self.measurement.latency_ms), None)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,13 @@ def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int) -> Choi
 def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:
     if minimize == "size":
         return min(candidates, key=lambda each: each.measurement.size_bytes)
-    return min(candidates, key=lambda each: each.latency.median)
+    return min(candidates, key=lambda each: (each.latency.median if each.latency else 0, each.measurement.size_bytes))
 
 
 def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
     """By more than noise, and by enough to matter: the whole interval of the ratio is above 1.05."""
+    if each.latency is None or other.latency is None:
+        return False
     return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > NOTABLE_SPEEDUP
 
 

@@ -9,6 +9,7 @@ from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
 ModelFormat = Literal["torchscript", "state_dict", "safetensors", "exported_program"]
+WEIGHTS_ONLY: frozenset[ModelFormat] = frozenset({"state_dict", "safetensors"})
 DatasetFormat = Literal["npz", "safetensors", "images"]
 Editable = Literal["whole", "partly", "no"]
 EVERY_FORMAT: tuple[OutputFormat, ...] = get_args(OutputFormat)
@@ -16,6 +17,9 @@ EVERY_FORMAT: tuple[OutputFormat, ...] = get_args(OutputFormat)
 OF_EXTRAS: frozenset[OutputFormat] = frozenset({"openvino"})
 PLAIN_FORMATS = tuple(name for name in EVERY_FORMAT if name not in OF_EXTRAS)
 Task = Literal["classification", "regression", "unlabelled"]
+
+# What is known of a layer where there are only its tensors.
+MATRICES, VECTORS = "weights", "vectors"
 
 
 class LayerFacts(Schema):
@@ -51,6 +55,7 @@ class ModelFacts(Schema):
 
     parameters: int
     macs: int | None
+    runs: bool = Field(True, description="False for weights without the network that they belong to.")
     layers: tuple[LayerFacts, ...]
     answers: tuple[tuple[int, ...], ...] | None = Field(None, description="Shapes of the outputs for one example.")
     editable: Editable
@@ -64,12 +69,13 @@ class ModelFacts(Schema):
 
 
 class ModelInspection(Schema):
-    """`layout` is of a network's tensors (see `layouts.py`), known from the start for files of weights alone."""
+    """`layout` is of a network's tensors (see `layouts.py`), known from the start for files of weights alone. What
+    doesn't run has no `inputs`."""
 
     facts: ModelFacts
     layout: str | None = None
-    inputs: Inputs
-    inputs_from: InputsFrom
+    inputs: Inputs | None
+    inputs_from: InputsFrom | None
 
 
 class ArrayFacts(Schema):

@@ -3,6 +3,7 @@
 from app.core.database import Database
 from app.core.errors import NotFound
 from app.core.facts import DatasetFacts, ModelInspection
+from app.core.networks import holds_weights_alone, missing_network
 from app.core.queue import Claim, Queue
 from app.core.tables import DatasetRow, ModelRow
 
@@ -14,6 +15,9 @@ def finish_model(database: Database, queue: Queue, claim: Claim, inspection: Mod
         if row is None:
             raise NotFound(f"The model of {claim.job} was deleted while it was inspected.", code="model_deleted")
         queue.finish(session, claim, "succeeded", fraction=1.0)
+        if holds_weights_alone(row):
+            facts = inspection.facts.model_copy(update={"blocked_by": (missing_network(session, row),)})
+            inspection = inspection.model_copy(update={"facts": facts})
         row.status, row.inspection = "ready", inspection.model_dump(mode="json")
         row.layout = row.layout or inspection.layout
 

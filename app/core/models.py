@@ -11,12 +11,12 @@ from app.core import jobs
 from app.core.architectures import Architecture, ModelArchitecture
 from app.core.database import Database
 from app.core.errors import Conflict, ProblemBody
-from app.core.facts import ArrayFacts, ModelFacts, ModelFormat
+from app.core.facts import WEIGHTS_ONLY, ArrayFacts, ModelFacts, ModelFormat
 from app.core.ids import new_id
 from app.core.inputs import Inputs, InputsFrom
 from app.core.keys import Caller
 from app.core.layouts import layout_of
-from app.core.networks import WEIGHTS_ONLY, ArchitectureFrom, NetworkOfUpload, given_network, recognized_network
+from app.core.networks import ArchitectureFrom, NetworkOfUpload, given_network, recognized_network
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.schemas import Schema
 from app.core.storage import StagedFile, Storage

@@ -1,28 +1,29 @@
-"""Which network an upload's weights belong to: the file's own, the one its sender describes, or one seen before."""
+"""Which network an upload's weights belong to: the file's own, the one its sender describes, one seen before, or
+none that is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, not_, select
 from sqlalchemy.orm import Session
 
 from app.core.architectures import ARCHITECTURE, Architecture, ModelArchitecture
 from app.core.errors import Invalid, ProblemBody
-from app.core.facts import ModelFormat
+from app.core.facts import WEIGHTS_ONLY, Blocker
 from app.core.tables import ModelRow
 
 ArchitectureFrom = Literal["given", "recognized"]
 
-WEIGHTS_ONLY: frozenset[ModelFormat] = frozenset({"state_dict", "safetensors"})
 _MOST_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
 class NetworkOfUpload:
-    """`base` is the row of the model whose file holds the network."""
+    """`base` is the row of the model whose file holds the network. Without an architecture weights stay alone."""
 
-    architecture: Architecture | None
-    architecture_from: ArchitectureFrom | None
+    architecture: Architecture | None = None
+    architecture_from: ArchitectureFrom | None = None
     base: ModelRow | None = None
 
 
@@ -37,19 +38,41 @@ def given_network(architecture: Architecture, named: ModelRow | None) -> Network
             code=problem.code,
             title="The model that the architecture names can't be used",
         )
+    if holds_weights_alone(named):
+        raise Invalid(
+            f"The architecture names {named.id}, which holds weights without a network itself. {_WHAT_TO_SEND}",
+            code="architecture_required",
+            title="The model that the architecture names has no network",
+        )
     found = _network_of(named)
     return NetworkOfUpload(found.architecture, "given", found.base)
 
 
 def recognized_network(session: Session, owner: str, layout: str) -> NetworkOfUpload:
     """The network of the owner's earlier models with the same names and shapes, if they all are of the same one."""
-    same = (ModelRow.owner == owner, ModelRow.layout == layout, ModelRow.status == "ready")
+    found = _networks_that_fit(session, owner, layout)
+    if len(found) != 1:
+        return NetworkOfUpload()
+    network = _network_of(found[0])
+    return NetworkOfUpload(network.architecture, "recognized", network.base)
+
+
+def holds_weights_alone(row: ModelRow) -> bool:
+    return row.format in WEIGHTS_ONLY and row.architecture is None
+
+
+def missing_network(session: Session, row: ModelRow) -> Blocker:
+    """What would make a network of weights that are alone."""
+    found = _networks_that_fit(session, row.owner, row.layout or "")
+    return Blocker(operator="forward", where="the file", advice=_advice([each.id for each in found]))
+
+
+def _networks_that_fit(session: Session, owner: str, layout: str) -> list[ModelRow]:
+    """One model of each, the newest networks first."""
+    alone: ColumnElement[bool] = ModelRow.format.in_(WEIGHTS_ONLY) & ModelRow.architecture.is_(None)
+    same = (ModelRow.owner == owner, ModelRow.layout == layout, ModelRow.status == "ready", not_(alone))
     rows = session.scalars(select(ModelRow).where(*same).order_by(ModelRow.id.desc()).limit(_MOST_LOOKED_AT))
-    found = {_identity(row): row for row in rows}
-    if len(found) == 1:
-        network = _network_of(*found.values())
-        return NetworkOfUpload(network.architecture, "recognized", network.base)
-    raise _architecture_required([row.id for row in found.values()])
+    return list({_identity(row): row for row in rows}.values())
 
 
 def _network_of(row: ModelRow) -> NetworkOfUpload:
@@ -68,20 +91,21 @@ def _canonical(architecture: dict[str, Any] | None) -> str:
     return ARCHITECTURE.validate_python(architecture).model_dump_json()
 
 
-def _architecture_required(candidates: list[str]) -> Invalid:
-    if candidates:
-        advice = (
-            f"They fit several of your models, whose networks differ: {', '.join(candidates[:5])}. Say which in "
-            f'`architecture`, for example {{"source": "model", "model": "{candidates[0]}"}}.'
-        )
-    else:
-        advice = (
-            'Send its `architecture` along: {"source": "layers", "layers": […]} for torch.nn layers, {"source": '
-            '"transformers", "config": {…}} with its config.json, or {"source": "model", "model": "model_…"} for the '
-            "network of an earlier upload. Or upload the network as TorchScript or .pt2."
-        )
-    return Invalid(
-        f"A state dict holds weights without the network they belong to. {advice}",
-        code="architecture_required",
-        title="The network's architecture is missing",
+_WHAT_TO_SEND = (
+    'Send its `architecture` along: {"source": "layers", "layers": […]} for torch.nn layers, {"source": '
+    '"transformers", "config": {…}} with its config.json, or {"source": "model", "model": "model_…"} for the '
+    "network of an earlier upload. Or upload the network as TorchScript or .pt2."
+)
+
+
+def _advice(candidates: Sequence[str]) -> str:
+    if not candidates:
+        return f"The file holds weights without the network they belong to. {_WHAT_TO_SEND}"
+    return (
+        f"The weights fit {_counted(candidates)}: {', '.join(candidates[:5])}. Upload them again and say which in "
+        f'`architecture`, for example {{"source": "model", "model": "{candidates[0]}"}}.'
     )
+
+
+def _counted(candidates: Sequence[str]) -> str:
+    return "one of your models" if len(candidates) == 1 else "several of your models, whose networks differ"

@@ -4,7 +4,17 @@ from collections.abc import Iterator, Sequence
 
 from app.core import figures
 from app.core.intervals import Interval, wilson_ci95
-from app.core.measurements import Comparison, Latency, Measurement, Metric, Noise, Quality, Speedup, StepResult
+from app.core.measurements import (
+    Comparison,
+    Latency,
+    Measurement,
+    Metric,
+    Noise,
+    OutputFormat,
+    Quality,
+    Speedup,
+    StepResult,
+)
 
 FEW_EXAMPLES = 500
 NOTABLE_ZEROS = 0.01
@@ -13,10 +23,14 @@ NOTABLE_NOISE = 1.02
 OVERFITTED_POINTS, OVERFITTED_ERROR = 5, 2
 
 
-def warnings_about(baseline: Measurement, compressed: Measurement, comparison: Comparison) -> Iterator[str]:
+def warnings_about(
+    baseline: Measurement, compressed: Measurement, comparison: Comparison, written_as: OutputFormat
+) -> Iterator[str]:
+    """`written_as` is the format of the file that `compressed` measures."""
     if compressed.quality is not None:
         yield from _about_quality(compressed.quality, comparison)
-    yield from _about_zeros(baseline, compressed)
+    if written_as != "state_dict":  # which leaves zeros out
+        yield from _about_zeros(baseline, compressed)
     if comparison.speedup is not None:
         yield from _about_speed(comparison.speedup)
 

@@ -63,7 +63,7 @@ def assemble(
         warnings=(
             *_warnings(compression, timings, files, choice),
             *_slower_than_tried(choice, seed),
-            *warnings_about(baseline.measurement, best.measurement, comparison),
+            *warnings_about(baseline.measurement, best.measurement, comparison, best.file.format),
             *warnings_about_training(steps),
             *warnings_about_noise(noise),
         ),
@@ -83,7 +83,7 @@ def _measured(
         parameters=file.parameters,
         nonzero_parameters=file.nonzero_parameters if found.nonzero_parameters is None else found.nonzero_parameters,
         macs=file.macs,
-        latency_ms=timings.latencies[file.name],
+        latency_ms=timings.latencies.get(file.name, ()),
         peak_memory_mb=found.peak_memory_mb,
         quality=found.quality,
         load_ms=found.load_ms,
@@ -115,7 +115,10 @@ def _compared(upload: MeasuredFile, uncompressed: MeasuredFile, best: MeasuredFi
     )
 
 
-def _speedup(upload: Latency, uncompressed: Latency, best: Latency, seed: int) -> Speedup:
+def _speedup(upload: Latency | None, uncompressed: Latency | None, best: Latency | None, seed: int) -> Speedup | None:
+    """None where the files hold weights alone, of which nothing is timed."""
+    if upload is None or uncompressed is None or best is None:
+        return None
     runtime_only = ratio_of_medians(upload.samples, uncompressed.samples)
     compression_only = ratio_of_medians(uncompressed.samples, best.samples)
     return Speedup(
@@ -177,7 +180,9 @@ def _warnings(
     best = choice.best
     told = (*compression.warnings, *timings.warnings, *(text for each in files for text in each.found.warnings))
     slower = (
-        slower_quantized(best.file.name, best.latency, each.file.name, each.latency) for each in choice.faster_siblings
+        slower_quantized(best.file.name, best.latency, each.file.name, each.latency)
+        for each in choice.faster_siblings
+        if best.latency and each.latency
     )
     passed_over = (loses_quality(each.file.name, each.measurement) for each in choice.passed_over)
     return (*dict.fromkeys(told), *slower, *passed_over)
@@ -188,4 +193,6 @@ def _slower_than_tried(choice: Choice, seed: int) -> Iterator[str]:
     for _, pairs in groupby(slower_than_float(choice.delivered, seed), key=lambda pair: pair[1].file.name):
         slower = list(pairs)
         other = slower[0][1]
-        yield slower_than_tried([(each.file.name, each.latency) for each, _ in slower], other.file.name, other.latency)
+        timed = [(each.file.name, each.latency) for each, _ in slower if each.latency]
+        if other.latency:
+            yield slower_than_tried(timed, other.file.name, other.latency)

@@ -5,7 +5,7 @@ from app.core.database import Database
 from app.core.facts import ModelInspection
 from app.core.jobs import Job, new_row, present, queue_row
 from app.core.keys import Caller
-from app.core.recipes.recipe import check_editable
+from app.core.recipes.recipe import check_editable, check_runs
 from app.core.sensitivities import SensitivityOptions
 from app.core.submissions import Idempotency, earlier_job, refuse_rejected
 from app.core.tables import DatasetRow, ModelRow
@@ -31,4 +31,6 @@ def check(model: ModelRow, dataset: DatasetRow | None) -> None:
     """What only the model's facts can tell is checked once they are there."""
     refuse_rejected(("model", model), ("data set", dataset))
     if model.inspection is not None:
-        check_editable(ModelInspection.model_validate(model.inspection).facts, ())
+        facts = ModelInspection.model_validate(model.inspection).facts
+        check_runs(facts)
+        check_editable(facts, ())

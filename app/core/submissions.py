@@ -47,6 +47,8 @@ def check(options: JobOptions, model: ModelRow, dataset: DatasetRow | None, othe
     facts = None if inspection is None else inspection.facts
     if options.recipe.steps is not None:
         check_order(options.recipe.steps)
+        if inspection is not None and not inspection.facts.runs:
+            check_facts(options.recipe.steps, inspection.facts)  # before a data set is asked for, which wouldn't help
         check_outputs(options.recipe.steps, options.formats)
         check_data(options.recipe.steps, _task_of(dataset), _arrays_of(dataset), facts)
     if inspection is None or facts is None:

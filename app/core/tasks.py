@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter
 from app.core.architectures import Architecture
 from app.core.details import MOST_TABLES, DetailTable
 from app.core.errors import ProblemBody
-from app.core.facts import DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
+from app.core.facts import WEIGHTS_ONLY, DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
 from app.core.inputs import Inputs, InputsFrom, InputSpec
@@ -55,6 +55,11 @@ class ModelFile(Schema):
     base: "ModelFile | None" = None
     inputs: Inputs | None = None
     inputs_from: InputsFrom | None = None
+
+    @property
+    def is_weights_alone(self) -> bool:
+        """Weights without the network that they belong to: nothing can be computed with them."""
+        return self.format in WEIGHTS_ONLY and self.architecture is None
 
     def formats(self) -> frozenset[ModelFormat]:
         """Of all files that loading it reads."""
@@ -219,13 +224,14 @@ class Measure(Schema):
 
 class FileMeasurement(Schema):
     """`quality_change_ci95` is of the change against the upload's answers to the same examples. `sample` is an .npz of
-    `input.NAME` and `output.NUMBER`: a few examples with this file's own answers."""
+    `input.NAME` and `output.NUMBER`: a few examples with this file's own answers. Of weights without a network there is
+    only `verified`."""
 
     name: str
     verified: Verification
     quality: Quality | None
     quality_change_ci95: tuple[float, float] | None = None
-    peak_memory_mb: float
+    peak_memory_mb: float | None = None
     load_ms: float | None = None
     paired: PairedAnswers | None = None
     nonzero_parameters: int | None = None
@@ -235,7 +241,8 @@ class FileMeasurement(Schema):
 
 
 class Time(Schema):
-    """Run all files interleaved in one process. The order of `files` doesn't matter."""
+    """Run all files interleaved in one process. The order of `files` doesn't matter; without any, the answer is only
+    about the machine."""
 
     kind: Literal["time"] = "time"
     model: ModelFile

@@ -59,7 +59,7 @@ def test_keys_are_asked_for_only_where_they_are_needed(document: Any, app: FastA
 @pytest.mark.parametrize(
     ("schema", "found"),
     [
-        (Model, [examples.UPLOADED_MODEL, examples.INSPECTED_MODEL]),
+        (Model, [examples.UPLOADED_MODEL, examples.INSPECTED_MODEL, examples.WEIGHTS_ALONE]),
         (Dataset, [examples.UPLOADED_DATASET, examples.INSPECTED_DATASET]),
         (Artifact, [examples.ARTIFACT]),
         (Event, [examples.EVENT]),

@@ -48,11 +48,10 @@ def test_a_state_dict_comes_with_its_architecture(client: TestClient) -> None:
     assert answer.json()["name"] == "mnist_cnn.state_dict"
 
 
-def test_a_state_dict_alone_is_refused_and_not_kept(client: TestClient, context: Context) -> None:
+def test_a_state_dict_without_an_architecture_is_kept(client: TestClient) -> None:
     with STATE_DICT.open("rb") as file:
         answer = client.post("/v1/models", files={"file": file}, data={"architecture": ""})
-    assert (answer.status_code, answer.json()["code"]) == (422, "architecture_required")
-    assert files_in(context) == []
+    assert (answer.status_code, answer.json()["architecture"]) == (201, None)
 
 
 def test_a_data_set_is_kept_with_its_arrays(client: TestClient) -> None:

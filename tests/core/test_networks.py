@@ -11,6 +11,7 @@ from app.core.database import Database
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.keys import Caller
 from app.core.layouts import layout_of
+from app.core.networks import missing_network
 from app.core.storage import Storage
 from app.core.tables import ModelRow
 from tests.core.rows import model_row
@@ -32,6 +33,11 @@ def add(database: Database, kept: models.KeptModel, *earlier: ModelRow) -> model
         session.add_all(earlier)
         session.flush()
         return models.present(models.add(session, ME, kept))
+
+
+def unlocking(database: Database, identifier: str) -> str:
+    with database.reading() as session:
+        return missing_network(session, session.get_one(ModelRow, identifier)).advice
 
 
 def archive(identifier: str, **values: Any) -> ModelRow:
@@ -71,15 +77,40 @@ def test_weights_of_weights_of_an_archive_rest_on_the_archive(database: Database
     ids=["other shapes", "someone else's", "not inspected yet"],
 )
 def test_nothing_is_recognized_that_does_not_fit_or_is_not_known(database: Database, other: dict[str, Any]) -> None:
-    with pytest.raises(Invalid, match="model_…") as caught:
-        add(database, weights("model_2"), archive("model_1", **other))
-    assert caught.value.code == "architecture_required"
+    model = add(database, weights("model_2"), archive("model_1", **other))
+    assert (model.architecture, model.architecture_from) == (None, None)
+    assert "model_…" in unlocking(database, "model_2")
 
 
 def test_several_networks_that_fit_are_named_and_none_is_chosen(database: Database) -> None:
-    with pytest.raises(Invalid, match="model_2, model_1") as caught:
-        add(database, weights("model_3"), archive("model_1"), archive("model_2"))
+    model = add(database, weights("model_3"), archive("model_1"), archive("model_2"))
+    assert model.architecture is None
+    assert "several of your models, whose networks differ: model_2, model_1." in unlocking(database, "model_3")
+
+
+def test_a_network_that_came_later_is_named_too(database: Database) -> None:
+    add(database, weights("model_1"))
+    with database.writing() as session:
+        session.add(archive("model_2"))
+    assert "fit one of your models: model_2." in unlocking(database, "model_1")
+
+
+def test_weights_alone_are_no_network_for_others(database: Database) -> None:
+    add(database, weights("model_1"))
+    with database.writing() as session:
+        session.get(ModelRow, "model_1").status = "ready"
+    assert add(database, weights("model_2")).architecture is None
+    named = ModelArchitecture(source="model", model="model_1")
+    with pytest.raises(Invalid, match="model_1, which holds weights without a network itself") as caught:
+        add(database, weights("model_3", named))
     assert caught.value.code == "architecture_required"
+
+
+def test_weights_alone_do_not_keep_a_network_from_being_recognized(database: Database) -> None:
+    add(database, weights("model_1"))
+    with database.writing() as session:
+        session.get(ModelRow, "model_1").status = "ready"
+    assert add(database, weights("model_3"), archive("model_2")).architecture_from == "recognized"
 
 
 def test_someone_elses_model_is_not_there(database: Database) -> None:

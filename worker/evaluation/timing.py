@@ -71,6 +71,8 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
     Without `measure.repeats` the number of rounds follows from a budget of about six seconds, but is 30 at least
     and 500 at most.
     """
+    if not task.files:
+        return Timings(latencies={}, environment=environment(task.measure.threads))
     assert task.model.inputs is not None
     inputs = tensor_inputs(task.model.inputs)
     threads, sizes = task.measure.threads, task.measure.batch_sizes

@@ -22,14 +22,14 @@ def load(file: WrittenFile, folder: Path, inputs: Sequence[Input], threads: int 
     except Problem:
         raise
     except Exception as error:  # each runtime has its own kinds, and none of their words are for our reader
-        raise _does_not_load(file, "can't be loaded by its own runtime") from error
+        raise does_not_load(file, "can't be loaded by its own runtime") from error
 
 
 def run(file: WrittenFile, runtime: Runtime, inputs: Sequence[Tensor]) -> list[Array]:
     try:
         return runtime(inputs)
     except Exception as error:
-        raise _does_not_load(file, "loads, but fails when it is run on its inputs") from error
+        raise does_not_load(file, "loads, but fails when it is run on its inputs") from error
 
 
 def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[InputSpec]) -> Verification:
@@ -43,11 +43,11 @@ def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[I
     asked, expected = read_probe(folder / file.probe, inputs)
     answers = run(file, runtime, asked)
     if [a.shape for a in answers] != [e.shape for e in expected]:
-        raise _differs(file, "its outputs have other shapes than the network's")
+        raise differs(file, "its outputs have other shapes than the network's")
     given, wanted = _joined(answers), _joined(expected)
     finite = np.isfinite(wanted)
     if not np.array_equal(finite, np.isfinite(given)):
-        raise _differs(file, "some of its answers are not finite numbers where the network's are, or the reverse")
+        raise differs(file, "some of its answers are not finite numbers where the network's are, or the reverse")
     return _compared(file, given[finite], wanted[finite])
 
 
@@ -55,7 +55,7 @@ def _compared(file: WrittenFile, given: Array, wanted: Array) -> Verification:
     difference = float(np.abs(given - wanted).max(initial=0.0))
     allowed = LOSSLESS_TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
     if not file.quantized and difference > allowed:
-        raise _differs(file, f"its answers are up to {difference:.2g} away from the network's ({allowed:.2g} allowed)")
+        raise differs(file, f"its answers are up to {difference:.2g} away from the network's ({allowed:.2g} allowed)")
     lengths = float(np.linalg.norm(given) * np.linalg.norm(wanted))
     cosine = float(np.clip(given @ wanted / lengths, -1, 1)) if lengths else None
     return Verification(loaded=True, max_difference=difference, cosine=cosine)
@@ -65,7 +65,7 @@ def _joined(outputs: list[Array]) -> Array:
     return np.concatenate([output.reshape(-1).astype(np.float64) for output in outputs])
 
 
-def _does_not_load(file: WrittenFile, what: str) -> Problem:
+def does_not_load(file: WrittenFile, what: str) -> Problem:
     if file.role == "upload":
         return Problem(
             f"The upload {what}. Check that the model's `inputs` and the data set's arrays are what it takes.",
@@ -81,7 +81,7 @@ def _does_not_load(file: WrittenFile, what: str) -> Problem:
     )
 
 
-def _differs(file: WrittenFile, what: str) -> Problem:
+def differs(file: WrittenFile, what: str) -> Problem:
     return Problem(
         f"{file.name} doesn't answer as the network it was written from: {what}. It is not delivered. Ask for "
         "another entry of `outputs`.",

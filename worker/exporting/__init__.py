@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.core.errors import Problem
+from app.core.facts import EVERY_FORMAT
 from app.core.measurements import OutputFormat
 from worker.exporting.exported_program import export_exported_program
 from worker.exporting.onnx import export_onnx
@@ -32,16 +33,20 @@ SUFFIXES: dict[OutputFormat, str] = {
 }
 
 
-# What keeps an archive's own forward is that archive with other tensors in it.
-KEEPING_ITS_FORWARD: tuple[OutputFormat, ...] = ("torchscript",)
+def formats_of(network: Network) -> tuple[OutputFormat, ...]:
+    """What keeps an archive's own forward is that archive with other tensors in it; weights without a network are a
+    state dict again."""
+    if not network.runs:
+        return ("state_dict",)
+    return ("torchscript",) if network.keeps_its_forward else EVERY_FORMAT
 
 
 def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[Path, ...]:
     """Writes `path` and returns the files that belong beside it."""
-    if network.keeps_its_forward and output_format not in KEEPING_ITS_FORWARD:
+    formats = formats_of(network)
+    if output_format not in formats:
         raise Problem(
-            f"The model keeps its own forward, which can't be written as {output_format}. Ask for one of: "
-            f"{', '.join(KEEPING_ITS_FORWARD)}.",
+            f"The model can't be written as {output_format}. Ask for one of: {', '.join(formats)}.",
             code="output_unavailable",
             title="The model can't be written in this format",
         )

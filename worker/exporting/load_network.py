@@ -4,7 +4,13 @@
     network = load_network("network.json", "model.safetensors")
     answers = network(torch.rand(1, 1, 28, 28))
 
-The result is a torch.fx.GraphModule of torch.nn layers in evaluation mode, ready for further training.
+or the weights alone, for a network of your own:
+
+    from load_network import load_state_dict
+    weights = load_state_dict("network.json", "model.safetensors")
+    network.load_state_dict(weights)
+
+The first result is a torch.fx.GraphModule of torch.nn layers in evaluation mode, ready for further training.
 """
 
 import json
@@ -46,8 +52,22 @@ class AttentionDropout(nn.Module):
 
 def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule:
     described = json.loads(Path(description).read_text())
+    if "graph" not in described:
+        raise ValueError("network.json describes no network, only how weights are stored: use load_state_dict")
     tensors = unpacked(load_file(weights), described.get("packed", {}))
     return with_weights(build_network(described), described["tied"], tensors, described.get("renamed", {}))
+
+
+def load_state_dict(description: str | Path, weights: str | Path) -> dict[str, torch.Tensor]:
+    """The weights under the names, and in the types, that they were uploaded with."""
+    described = json.loads(Path(description).read_text())
+    tensors = unpacked(load_file(weights), described.get("packed", {}))
+    for name, dtype in described.get("dtypes", {}).items():
+        tensors[name] = tensors[name].to(getattr(torch, dtype))
+    renamed = described.get("renamed", {})
+    for alias, name in described.get("tied", {}).items():
+        tensors[alias] = tensors[renamed.get(name, name)]
+    return tensors
 
 
 def unpacked(tensors: dict[str, torch.Tensor], packed: Mapping[str, str]) -> dict[str, torch.Tensor]:

@@ -15,8 +15,8 @@ from torch import Tensor, fx, nn
 from app.core.errors import Problem
 from worker.exporting import load_network
 from worker.network import Network, layers_of
-from worker.packing.bitmask import Bitmask, saves_space
-from worker.packing.packed import Packed
+from worker.packing.bitmask import Bitmask, nonzero_values, saves_space
+from worker.packing.packed import Packed, is_taken
 
 Stored = TypeVar("Stored")
 
@@ -26,14 +26,18 @@ _NOT_ARGUMENTS = frozenset({"self", "args", "kwargs", "mode", "device", "dtype"}
 
 
 def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
-    """Beside `path`: network.json, and the loader that reads both with torch and safetensors only."""
+    """Beside `path`: network.json, and the loader that reads both with torch and safetensors only.
+
+    Of weights without a network the description says only how they are stored.
+    """
     weights, tied = stored_tensors(network.module)
-    renamed = _renamed(network.module, weights)
+    renamed = _renamed(network.module, weights) if network.runs else {}
     packed = _sparse(weights) | {name: one for name, one in network.packed.items() if name in weights}
     weights, packed = _as_uploaded(weights, renamed), _as_uploaded(packed, renamed)
     save_file(weights | _packed_tensors(packed), path, metadata={"format": "pt"})
     description = path.with_name(_DESCRIPTION if path.stem == "model" else f"{path.stem}.{_DESCRIPTION}")
-    description.write_text(json.dumps(describe(network, tied, renamed) | _packing(packed), allow_nan=False, indent=1))
+    described = describe(network, tied, renamed) if network.runs else _weights_described(network, packed)
+    description.write_text(json.dumps(described | _packing(packed), allow_nan=False, indent=1))
     loader = path.with_name(_LOADER)
     shutil.copyfile(str(load_network.__file__), loader)
     return description, loader
@@ -54,9 +58,9 @@ def stored_tensors(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]
 
 def _sparse(weights: Mapping[str, Tensor]) -> dict[str, Packed | Bitmask]:
     """Those that pruning has left so many zeros in that a file without them is smaller."""
-    nonzero = {name: int(tensor.count_nonzero()) for name, tensor in weights.items()}
-    smaller = {n for n, t in weights.items() if saves_space(t.numel(), nonzero[n], t.element_size())}
-    return {name: Bitmask.of(weights[name]) for name in weights if name in smaller}
+    nonzero = {name: nonzero_values(tensor) for name, tensor in weights.items()}
+    smaller = [n for n, t in weights.items() if saves_space(t.numel(), nonzero[n], t.element_size())]
+    return {name: Bitmask.of(weights[name]) for name in smaller if not is_taken(name, weights)}
 
 
 def _packed_tensors(packed: Mapping[str, Packed | Bitmask]) -> dict[str, Tensor]:
@@ -66,6 +70,19 @@ def _packed_tensors(packed: Mapping[str, Packed | Bitmask]) -> dict[str, Tensor]
 
 def _packing(packed: Mapping[str, Packed | Bitmask]) -> dict[str, dict[str, str]]:
     return {"packed": {name: each.kind for name, each in packed.items()}} if packed else {}
+
+
+def _weights_described(network: Network, packed: Mapping[str, Packed | Bitmask]) -> dict[str, Any]:
+    """`dtypes` are of tensors that the loader would make float32 otherwise."""
+    dtypes = {
+        name: one.dtype for name, one in network.module.named_parameters() if isinstance(packed.get(name), Packed)
+    }
+    others = {name: _written_type(dtype) for name, dtype in dtypes.items() if dtype is not torch.float32}
+    return {"format_version": load_network.FORMAT_VERSION, "dtypes": others}
+
+
+def _written_type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _renamed(module: fx.GraphModule, weights: Mapping[str, Tensor]) -> dict[str, str]:
@@ -106,7 +123,7 @@ def _own_tensors(module: nn.Module, layers: dict[str, nn.Module]) -> list[tuple[
 
 def _described_tensor(name: str, tensor: Tensor) -> dict[str, Any]:
     kind = "parameter" if isinstance(tensor, nn.Parameter) else "buffer"
-    return {"name": name, "kind": kind, "shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")}
+    return {"name": name, "kind": kind, "shape": list(tensor.shape), "dtype": _written_type(tensor.dtype)}
 
 
 def arguments_of(layer: nn.Module) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import fx, nn
@@ -19,6 +19,7 @@ from worker.loading.state_dicts import load_state_dict
 from worker.loading.torchscript import lift_archive, load_archive
 from worker.loading.tracing import lift_by_tracing
 from worker.network import Network
+from worker.weights_alone import WeightsAlone
 
 __all__ = ["NotEditable", "Opened", "load_network", "open_model"]
 
@@ -28,28 +29,32 @@ INPUTS_GUESSED = (
     "The model's inputs were guessed from its first layer or its config. If they are wrong, so are its MACs and "
     "latencies: upload it with `inputs`."
 )
+WEIGHTS_ALONE = (
+    "The file holds weights without the network that they belong to: neither their quality nor their speed can be "
+    "measured. The model's `facts.blocked_by` say what to send for that."
+)
 HALF_PRECISION = "The upload holds half precision, for which CPUs have few kernels: it is computed in float32."
 
 
 @dataclass(frozen=True)
 class Opened:
     """A model that was loaded and seen to run: an archive, an exported program, the network of a state dict, or a
-    library's own network.
+    library's own network. Weights alone don't run, and have no inputs.
 
     `doubtful` says that nothing but a guess tells its inputs, `file` where it was read from.
     """
 
     module: nn.Module
     inputs: Inputs
-    inputs_from: InputsFrom
+    inputs_from: InputsFrom | None
     widened: bool
     doubtful: bool
     file: Path | None = None
 
     def editable(self) -> Network:
         """An archive that can't be rebuilt keeps its own forward. Raises NotEditable."""
-        if isinstance(self.module, fx.GraphModule):
-            return Network(self.module, tensor_inputs(self.inputs), warnings=self.warnings)
+        if isinstance(self.module, fx.GraphModule | WeightsAlone):
+            return Network(cast(fx.GraphModule, self.module), tensor_inputs(self.inputs), warnings=self.warnings)
         try:
             lifted = self._lifted()
         except NotEditable as reason:
@@ -76,12 +81,16 @@ class Opened:
 
     @property
     def warnings(self) -> tuple[str, ...]:
+        if isinstance(self.module, WeightsAlone):
+            return (WEIGHTS_ALONE,)
         guessed = (INPUTS_GUESSED,) if self.doubtful else ()
         return (*guessed, HALF_PRECISION) if self.widened else guessed
 
 
 def open_model(model: ModelFile, folder: Path, dataset: Dataset | None) -> Opened:
     module, widened = _read(model, folder)
+    if isinstance(module, WeightsAlone):
+        return Opened(module, (), None, widened=False, doubtful=False)
     recorded = recorded_inputs(folder / model.path, module) if model.format == "torchscript" else None
     inputs, inputs_from = resolve_inputs(model, module, dataset, recorded)
     doubtful = inputs_from == "guessed" and inputs != recorded

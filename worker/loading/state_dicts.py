@@ -16,20 +16,17 @@ from worker.architectures import (
     written,  # noqa: F401
     zoo,  # noqa: F401
 )
+from worker.weights_alone import WeightsAlone
 
 
 def load_state_dict(path: Path, architecture: Architecture | None, base: nn.Module | None = None) -> nn.Module:
-    """Every tensor of the file has its place in the network and every place its tensor, or it is refused.
+    """Every tensor of the file has its place in the network and every place its tensor, or it is refused. Without an
+    architecture the weights stay alone.
 
     `base` is the network of the model that the architecture names.
     """
     if architecture is None:
-        raise Invalid(
-            "A state dict holds weights, not the network that they belong to. Describe it in `architecture`, for "
-            'example {"source": "layers", "layers": [...]}, or upload the network as TorchScript.',
-            code="architecture_required",
-            title="The state dict's network is unknown",
-        )
+        return WeightsAlone(_read(path))
     return build(architecture, Material(_read(path), base))
 
 

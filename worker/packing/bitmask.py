@@ -34,6 +34,11 @@ class Bitmask:
         return {"mask": self.mask, "shape": torch.tensor(self.shape, dtype=torch.int64)}
 
 
+def nonzero_values(tensor: Tensor) -> int:
+    """Of floats, which are what pruning works on; others count as if none of their values were zero."""
+    return int(tensor.count_nonzero()) if tensor.is_floating_point() else tensor.numel()
+
+
 def saves_space(values: int, nonzero: int, bytes_each: int) -> bool:
     return mask_bytes(values) + nonzero * bytes_each + _HEADER_BYTES < values * bytes_each
 

@@ -1,6 +1,6 @@
 """The kinds of packing. What unpacks them in a state dict stands in `worker/exporting/load_network.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from worker.packing.bits import in_bits
+
+# What a state dict may have beside codes, as `load_network.py` has it.
+_BESIDE = ("scale", "zero_point", "shape", "levels", "mask")
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Joined:
     """What `parts` unpack to, one after another along the first dimension."""
 
     parts: tuple[Packed, ...]
+
+
+def is_taken(name: str, names: Collection[str]) -> bool:
+    """Whether one of `names` is what would stand beside the codes of the tensor `name` in a state dict."""
+    return any(f"{name}.{what}" in names for what in _BESIDE)
 
 
 def bytes_of(packed: Packed) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from worker.exporting.state_dict import stored_tensors
-from worker.packing.bitmask import mask_bytes, saves_space
+from worker.packing.bitmask import mask_bytes, nonzero_values, saves_space
 
 # What the file's header says of one tensor beside its name, at most; a sparse one is stored as three.
 _HEADER_BYTES = 140
@@ -17,7 +17,7 @@ class StoredSize:
 
     def __init__(self, module: nn.Module) -> None:
         tensors, _ = stored_tensors(module)
-        self._tensors = {n: (t.numel(), t.element_size(), int(t.count_nonzero())) for n, t in tensors.items()}
+        self._tensors = {n: (t.numel(), t.element_size(), nonzero_values(t)) for n, t in tensors.items()}
 
     def without(self, removed: Mapping[str, Tensor]) -> int:
         """`removed` are masks by parameter name, of all zeros that these parameters then have."""

@@ -54,8 +54,9 @@ def _nothing_to_prune() -> Problem:
 def _remove_weights(
     step: MagnitudePruning, network: Network, run: Run, weights: Mapping[str, Tensor], part: float
 ) -> None:
-    scores = weight_scores(step, network, run, weights)
-    removed = weights_to_remove(step, Ranking(step, scores, weights), network.module, part)
+    values = {name: weight.detach().float() for name, weight in weights.items()}
+    scores = weight_scores(step, network, run, values)
+    removed = weights_to_remove(step, Ranking(step, scores, values), network.module, part)
     _warn_of_emptied_layers(weights, removed, run)
     with torch.no_grad():
         for name, weight in weights.items():

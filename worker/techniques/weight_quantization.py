@@ -38,7 +38,9 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
         if name in grams:
             packed = _if_smaller(parameter, compensated(parameter, step.group_size, step.bits, grams[name]))
         else:
-            packed = _packed(step, parameter.detach(), parameter.shape[0] if parameter.ndim else 1)
+            # What runs computes in float32 or not at all; of weights alone the file says what to make of them again.
+            values = parameter.detach() if network.runs else parameter.detach().float()
+            packed = _if_smaller(parameter, _packed(step, values, parameter.shape[0] if parameter.ndim else 1))
         if packed is not None:
             run.detail(_TABLE, **row_of(name, parameter.detach(), packed))
         return packed
@@ -78,9 +80,10 @@ def _packed(step: WeightQuantization, values: Tensor, rows: int) -> Grouped | Co
     return _if_smaller(values, quantized(step, values, rows))
 
 
-def _if_smaller(values: Tensor, packed: Grouped | Codebook) -> Grouped | Codebook | None:
+def _if_smaller(values: Tensor, packed: Grouped | Codebook | None) -> Grouped | Codebook | None:
     """A small weight's levels can take more than they save."""
-    return packed if bytes_of(packed) < values.numel() * values.element_size() else None
+    smaller = packed is not None and bytes_of(packed) < values.numel() * values.element_size()
+    return packed if smaller else None
 
 
 def _warn_of_unseen(run: Run, names: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from app.core.facts import EVERY_FORMAT, ArrayFacts, ModelFacts, ModelInspection
+from app.core.facts import EVERY_FORMAT, MATRICES, ArrayFacts, ModelFacts, ModelInspection
 from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
 
@@ -26,6 +26,8 @@ class StepBase(Schema):
     stage: ClassVar[Stage]
     needs_data: ClassVar[bool] = False
     needs_labels: ClassVar[bool] = False
+    needs_network: ClassVar[bool] = True
+    """Whether it has to run the network or to know how its layers are joined, and not only values of weights."""
     needs_editable_graph: ClassVar[bool] = True
     edits_parts: ClassVar[bool] = False
     """Whether it can work on `Network.parts` one by one, where the network as a whole can't be edited."""
@@ -80,6 +82,8 @@ class StepBase(Schema):
 
     @classmethod
     def _out_of_reach(cls, facts: ModelFacts) -> str | None:
+        if cls.needs_network and not facts.runs:
+            return "it needs the network that the weights belong to; see `blocked_by`"
         if cls.needs_editable_graph and facts.editable != "whole" and not cls.edits_parts:
             return "it needs a network that can be edited as a whole; see `blocked_by`"
         if cls.needs_editable_graph and facts.editable == "no":
@@ -91,3 +95,12 @@ class StepBase(Schema):
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:
         return None if facts.parameters else "the model has no weights"
+
+
+def missing_matrices(facts: ModelFacts) -> str | None:
+    """Why what works on weights of two dimensions and more can't; known in advance where tensors are all there is."""
+    if not facts.parameters:
+        return "the model has no weights"
+    if not facts.runs and MATRICES not in facts.layer_types():
+        return "no tensor of the file has two dimensions, and biases and norms stay as they are"
+    return None

@@ -36,7 +36,7 @@ class NewStudent(Schema):
 
 
 def _difference(teacher: ModelInspection, student: ModelInspection) -> str | None:
-    taken = [[spec.shape for spec in tensor_inputs(model.inputs)] for model in (teacher, student)]
+    taken = [[spec.shape for spec in tensor_inputs(model.inputs or ())] for model in (teacher, student)]
     if len(taken[0]) != len(taken[1]) or not all(map(_may_be_equal, *taken)):
         return f"the teacher takes inputs of the shapes {taken[0]}, the student {taken[1]}"
     answers = teacher.facts.answers, student.facts.answers

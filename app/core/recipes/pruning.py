@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from app.core.facts import ModelFacts
-from app.core.recipes.base import Control, StepBase
+from app.core.recipes.base import Control, StepBase, missing_matrices
 from app.core.recipes.schedules import Schedule
 
 Criterion = Literal["l1", "l2", "random", "gradient", "snip", "wanda", "obd", "stability", "spread", "lsh"]
@@ -23,6 +23,7 @@ class MagnitudePruning(StepBase):
     """
 
     stage = "prune"
+    needs_network = False
     needs_editable_graph = False
     summary: ClassVar[str] = "Sets the least important weights to zero, over the whole network or layer by layer."
 
@@ -76,7 +77,16 @@ class MagnitudePruning(StepBase):
     def must_have_data(self) -> bool:
         return self.criterion in FROM_DATA or self.schedule.epochs > 0
 
+    @classmethod
+    def missing_layers(cls, facts: ModelFacts) -> str | None:
+        return missing_matrices(facts)
+
     def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.must_have_data() and not facts.runs:
+            return f"{self._learning()} needs the network that the weights belong to; see `blocked_by`"
         if self.criterion in FROM_DATA and facts.editable != "whole":
             return f"the criterion `{self.criterion}` needs a network that can be edited as a whole; see `blocked_by`"
         return None
+
+    def _learning(self) -> str:
+        return f"the criterion `{self.criterion}`" if self.criterion in FROM_DATA else "training between rounds"

@@ -116,9 +116,9 @@ def check_editable(facts: ModelFacts, outputs: Sequence[OutputFormat]) -> None:
             title="The worker can't write this format",
         )
     if facts.outputs and missing:
+        kept = f"keeps its own forward ({_in_the_way(facts)})" if facts.runs else "is weights without their network"
         raise Invalid(
-            f"The model keeps its own forward ({_in_the_way(facts)}), which can't be written as {missing[0]}. Ask for "
-            f"one of: {', '.join(facts.outputs)}.",
+            f"The model {kept}, which can't be written as {missing[0]}. Ask for one of: {', '.join(facts.outputs)}.",
             code="output_unavailable",
             title="The model can't be written in this format",
         )
@@ -129,6 +129,16 @@ def check_editable(facts: ModelFacts, outputs: Sequence[OutputFormat]) -> None:
         code="not_editable",
         title="The model can't be edited",
     )
+
+
+def check_runs(facts: ModelFacts) -> None:
+    if not facts.runs:
+        raise Invalid(
+            "The model is weights without their network, and answers nothing. "
+            + " ".join(blocker.advice for blocker in facts.blocked_by),
+            code="architecture_required",
+            title="The model has no network",
+        )
 
 
 def check_models(steps: Sequence[Step], own: ModelInspection, named: Mapping[str, ModelInspection]) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
-from app.core.recipes.base import StepBase
+from app.core.recipes.base import StepBase, missing_matrices
 
 HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict")
 
@@ -16,6 +16,7 @@ class FloatCasting(StepBase):
     """Weights are stored in 16 bits and computed with in float32. Inputs and answers stay float32."""
 
     stage = "quantize"
+    needs_network = False
     needs_editable_graph = False
     formats: ClassVar[tuple[OutputFormat, ...]] = (*HOLDING_PACKED_WEIGHTS, "openvino")
     summary: ClassVar[str] = "Stores weights as 16-bit floats: half the size, and answers that hardly change."
@@ -39,6 +40,7 @@ class WeightQuantization(StepBase):
     """
 
     stage = "quantize"
+    needs_network = False
     needs_editable_graph = False
     formats: ClassVar[tuple[OutputFormat, ...]] = (*HOLDING_PACKED_WEIGHTS, "openvino")
     summary: ClassVar[str] = "Stores weights in 8 bits to 1, a quarter of the size or less; activations stay float32."
@@ -82,7 +84,13 @@ class WeightQuantization(StepBase):
     def must_have_data(self) -> bool:
         return self.method == "gptq"
 
+    @classmethod
+    def missing_layers(cls, facts: ModelFacts) -> str | None:
+        return missing_matrices(facts)
+
     def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.method == "gptq" and not facts.runs:
+            return "gptq has to see what each layer takes, and weights alone have no layers that run; hqq needs no data"
         if self.method == "gptq" and facts.editable != "whole":
             return "gptq has to see what each layer takes, and this model keeps its own forward; hqq needs no data"
         return None

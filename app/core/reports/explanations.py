@@ -4,20 +4,28 @@ from collections.abc import Iterator
 
 from app.core.measurements import Noise, Quality, Result
 
+_FILES = (
+    "Every figure is of a file as it can be downloaded, loaded afresh by its own runtime in a process that had done "
+    "nothing else. A file that doesn't load, or that was written without loss and answers differently from its network "
+    "by more than 0.0001, is not delivered."
+)
+_FILES_OF_WEIGHTS = (
+    "Every figure is of a file as it can be downloaded, loaded afresh in a process that had done nothing else. Names, "
+    "shapes, types and values were compared with the weights that it was written from, tensor by tensor; a file that "
+    "doesn't load, or that was written without loss and differs by more than 0.0001, is not delivered. Weights without "
+    "their network can't be run: there is no time, no quality and no count of multiply-accumulates."
+)
+
 
 def explanations(result: Result) -> Iterator[tuple[str, str]]:
     """Pairs of a heading and a paragraph."""
-    yield (
-        "Files",
-        "Every figure is of a file as it can be downloaded, loaded afresh by its own runtime in a process that had "
-        "done nothing else. A file that doesn't load, or that was written without loss and answers differently from "
-        "its network by more than 0.0001, is not delivered.",
-    )
+    yield "Files", _FILES if result.baseline.latency_ms else _FILES_OF_WEIGHTS
     yield "Size", "The bytes of the file and of those that it can't be loaded without. 1 MB is 1,000,000 bytes."
-    yield "Time", _time(result)
+    if result.baseline.latency_ms:
+        yield "Time", _time(result)
+        yield from _beside_time(result)
     if result.noise is not None:
         yield "Noise", _noise(result.noise)
-    yield from _beside_time(result)
     if result.comparison.speedup is not None:
         yield "Speed-up", _speedup(result)
     if result.compressed.quality is not None:

@@ -58,7 +58,9 @@ WAYS: dict[OutputFormat, Way] = {
 def lines_to_run(
     name: str, file_format: OutputFormat, inputs: Sequence[Input], engine: QuantizedEngine | None = None
 ) -> tuple[str, ...]:
-    """Tensors are filled with zeros, a batch of one."""
+    """Tensors are filled with zeros, a batch of one. What takes no inputs is weights without their network."""
+    if not inputs and file_format == "state_dict":
+        return _lines_for_weights(name)
     way = WAYS[file_format]
     imports, loaded = f"import {', '.join(way.imports)}", loading(name, file_format)
     if way.session:
@@ -68,6 +70,14 @@ def lines_to_run(
         return (imports, f"session = {loaded}", f"answers = {way.session.run.format(feeds=f'{{{feeds}}}')}")
     given = ", ".join(_given(spec) for spec in inputs)
     return (imports, *setting(engine), f"network = {loaded}", f"answers = network({given})")
+
+
+def _lines_for_weights(name: str) -> tuple[str, ...]:
+    return (
+        "from load_network import load_state_dict",
+        f'weights = load_state_dict("{_prefix(name)}network.json", "{name}")',
+        "network.load_state_dict(weights)  # `network` is your own, which these are the weights of",
+    )
 
 
 def loading(name: str, file_format: OutputFormat) -> str:

@@ -11,6 +11,8 @@ def sentence(result: Result) -> str:
     parts = [f"{figures.size(before.size_bytes)} → {figures.size(after.size_bytes)}"]
     if comparison.speedup is not None:
         parts.append(_speed(comparison.speedup, result.environment))
+    if not before.latency_ms:
+        parts.append("of weights without their network, so that neither speed nor quality could be measured")
     quality = _quality(before, after, comparison)
     return f"{', '.join(parts)}{f'; {quality}' if quality else ''}."
 

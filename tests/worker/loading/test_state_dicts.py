@@ -118,12 +118,6 @@ def test_long_lists_of_keys_are_cut(tmp_path: Path) -> None:
         loaded(tmp_path, weights | {"fc.weight": torch.ones(2, 3), "fc.bias": torch.ones(2)}, LINEAR)
 
 
-def test_without_an_architecture_one_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="architecture") as caught:
-        load_state_dict(saved(tmp_path, {"weight": torch.ones(1)}), None)
-    assert caught.value.code == "architecture_required"
-
-
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
