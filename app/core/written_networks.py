@@ -15,7 +15,7 @@ from app.core.uploads.torchscript_operators import is_allowed, names_in
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 TensorPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,100}(\.[A-Za-z0-9_]{1,100}){0,31}$")]
-Packing = Literal["cast", "grouped", "grouped_bits", "codebook", "bitmask"]
+Packing = Literal["cast", "grouped", "grouped_bits", "codebook", "float8", "bitmask"]
 
 _FUNCTION = re.compile(
     r"torch\.(?:_C\._nn\.|_C\._linalg\.|_C\._fft\.|_C\._special\.|functional\.|nn\.functional\.)?([A-Za-z0-9_]{1,100})"

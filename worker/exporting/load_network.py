@@ -100,6 +100,11 @@ def _from_levels(codes: torch.Tensor, levels: torch.Tensor, shape: torch.Tensor)
     return levels[_from_bits(codes, shape).long()]
 
 
+def _from_float8(codes: torch.Tensor, levels: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """What each of the 256 patterns stands for, times the scale of its row."""
+    return (levels[codes.long()].reshape(len(scale), -1) * scale.unsqueeze(1)).reshape(codes.shape)
+
+
 def _from_bits(rows: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     """A row for each bit of the codes, the lowest first; in each byte the first code's bit lowest."""
     values = math.prod(shape.tolist())
@@ -127,6 +132,7 @@ _BESIDE = {
     "grouped": ("scale", "zero_point"),
     "grouped_bits": ("scale", "zero_point", "shape"),
     "codebook": ("levels", "shape"),
+    "float8": ("levels", "scale"),
     "bitmask": ("mask", "shape"),
 }
 _UNPACK: dict[str, Callable[..., torch.Tensor]] = {
@@ -134,6 +140,7 @@ _UNPACK: dict[str, Callable[..., torch.Tensor]] = {
     "grouped": _from_groups,
     "grouped_bits": _from_groups_in_bits,
     "codebook": _from_levels,
+    "float8": _from_float8,
     "bitmask": _from_nonzero,
 }
 

@@ -17,11 +17,11 @@ from worker.exporting.onnx_shapes import shapes_in
 from worker.packing.blocks import in_blocks
 from worker.packing.onnx_kernels import KernelWriter
 from worker.packing.onnx_writer import Writer
-from worker.packing.packed import Codebook, Grouped, Joined, Packed, RowsScaled, is_in_bits
+from worker.packing.packed import Codebook, Float8, Grouped, Joined, Packed, RowsScaled, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
-_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Weight:
     @property
     def is_bias(self) -> bool:
         """ONNX has those of recurrent layers as (directions, values)."""
-        return self.values.ndim < 2 or (self.values.ndim == 2 and self.operators <= _RECURRENT)
+        return self.values.ndim < 2 or (self.values.ndim == 2 and self.operators <= RECURRENT)
 
 
 def pack_weights(
@@ -123,6 +123,8 @@ def _write_unpacking(graph: onnx.GraphProto, weight: Weight, packed: Packed | Ro
 
 def _write_packed(writer: Writer, packed: Packed) -> str:
     codes = writer.store("codes", packed.stored())
+    if isinstance(packed, Float8):
+        return _write_float8(writer, codes, packed)
     value = writer.cast(_write_bits(writer, codes, packed) if is_in_bits(packed) else codes)
     if isinstance(packed, Grouped):
         return _write_groups(writer, value, packed)
@@ -147,6 +149,14 @@ def _write_levels(writer: Writer, value: str, packed: Codebook) -> str:
     numbers = writer.node("Cast", value, to=TensorProto.INT64)
     value = writer.node("Gather", writer.store("levels", packed.levels), numbers)
     return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
+
+
+def _write_float8(writer: Writer, codes: str, packed: Float8) -> str:
+    numbers = writer.node("Cast", codes, to=TensorProto.INT32)
+    value = writer.node("Gather", writer.store("levels", packed.levels), numbers)
+    value = writer.shaped(value, "rows", len(packed.scale), -1)
+    value = writer.node("Mul", value, writer.store("scale", packed.scale.unsqueeze(1)))
+    return writer.shaped(value, "shape", *packed.codes.shape)
 
 
 def _write_groups(writer: Writer, value: str, packed: Grouped) -> str:

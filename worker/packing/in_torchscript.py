@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from worker.archives.kept import FLAT_WEIGHTS
-from worker.packing.packed import Codebook, Grouped, Packed, is_in_bits
+from worker.packing.packed import Codebook, Float8, Grouped, Packed, is_in_bits
 
 _BYTE, _LONG, _FLOAT = 0, 4, 6  # TorchScript's numbers of uint8, int64 and float32
 _NEUTRAL = {"scale": torch.ones(1), "zero_point": torch.zeros(1, dtype=torch.uint8)}
@@ -62,8 +62,13 @@ def _not_alike(
         for kind, name in kinds:
             if kind == str(module._c._type()):
                 one = packed.get(f"{path}.{name}".lstrip("."))
-                forms[kind, name].add(_form(one) if one is not None and is_in_bits(one) else None)
+                forms[kind, name].add(_form(one) if one is not None and _must_be_alike(one) else None)
     return {place for place, found in forms.items() if len(found) > 1}
+
+
+def _must_be_alike(packed: Packed) -> bool:
+    """Code that reads it can't read a plain weight as well."""
+    return is_in_bits(packed) or isinstance(packed, Float8)
 
 
 def _form(packed: Packed) -> tuple[Any, ...]:
@@ -113,6 +118,8 @@ class _Unpacking:
         codes = self._whole(stored, len(example.stored())) if is_in_bits(example) else stored
         if isinstance(example, Codebook):
             values = self._levels(codes)
+        elif isinstance(example, Float8):
+            values = self._scaled(codes, self._levels(codes))
         else:
             values = self._call("aten::to", codes, _FLOAT, False, False, None)
         if isinstance(example, Grouped):
@@ -135,6 +142,12 @@ class _Unpacking:
         numbers = self._call("aten::to", self._call("aten::flatten", codes, 0, -1), _LONG, False, False, None)
         values = self._call("aten::index_select", self._beside("levels"), 0, numbers)
         return self._call("aten::reshape_as", values, codes)
+
+    def _scaled(self, codes: Any, values: Any) -> Any:
+        """Each row, or group of neighbours, by its scale."""
+        groups = self._call("aten::numel", self._beside("scale"))
+        values = self._call("aten::reshape", values, self._list(groups, self._constant(-1)))
+        return self._call("aten::reshape_as", self._call("aten::mul", values, self._column("scale")), codes)
 
     def _grouped(self, codes: Any, values: Any, example: Grouped) -> Any:
         scale = self._column("scale")

@@ -82,7 +82,29 @@ class Codebook:
         return {"levels": self.levels, "shape": torch.tensor(self.codes.shape)}
 
 
-Packed = Cast | Grouped | Codebook
+@dataclass(frozen=True)
+class Float8:
+    """Floats of 8 bits as the numbers of their patterns, of the weight's shape, where many readers have no such type:
+    `levels` (256,) says what each pattern is, and a row of the weight is that times its `scale`, of shape (rows,).
+    """
+
+    codes: Tensor
+    levels: Tensor
+    scale: Tensor
+    kind: ClassVar[str] = "float8"
+
+    def unpacked(self) -> Tensor:
+        rows = self.levels[self.codes.long()].reshape(len(self.scale), -1)
+        return (rows * self.scale.unsqueeze(1)).reshape(self.codes.shape)
+
+    def stored(self) -> Tensor:
+        return self.codes
+
+    def beside(self) -> Mapping[str, Tensor]:
+        return {"levels": self.levels, "scale": self.scale}
+
+
+Packed = Cast | Grouped | Codebook | Float8
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,25 @@ HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "stat
 
 
 class FloatCasting(StepBase):
-    """Weights are stored in 16 bits and computed with in float32. Inputs and answers stay float32."""
+    """Weights are stored in 16 bits or 8 and computed with in float32. Inputs and answers stay float32."""
 
     stage = "quantize"
     needs_network = False
     needs_editable_graph = False
     formats: ClassVar[tuple[OutputFormat, ...]] = (*HOLDING_PACKED_WEIGHTS, "openvino")
-    summary: ClassVar[str] = "Stores weights as 16-bit floats: half the size, and answers that hardly change."
+    summary: ClassVar[str] = "Stores weights as floats of 16 bits, half the size, or of 8; answers hardly change."
 
     technique: Literal["float_casting"] = "float_casting"
-    dtype: Literal["float16", "bfloat16"] = Field(
-        "float16", description="float16 has more digits, bfloat16 the range of float32."
+    dtype: Literal["float16", "bfloat16", "float8_e4m3", "float8_e5m2"] = Field(
+        "float16",
+        description="float16 has more digits, bfloat16 the range of float32. In 8 bits e4m3 has one more digit than "
+        "e5m2, each row of weights has a scale, and biases and norms stay in float32.",
     )
+
+    def held_by(self) -> tuple[OutputFormat, ...]:
+        """Floats of 8 bits are written as the numbers of their patterns, which OpenVINO has no place for."""
+        plain = not self.dtype.startswith("float8")
+        return tuple(name for name in self.formats if name != "openvino" or plain)
 
 
 Method = Literal["affine", "symmetric", "estimation", "mean_rounding", "kmeans", "ternary", "binary", "gptq", "hqq"]

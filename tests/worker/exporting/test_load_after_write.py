@@ -36,6 +36,7 @@ PRECISIONS: dict[str, Step | None] = {
     "float32": None,
     "float16": FloatCasting(),
     "bfloat16": FloatCasting(dtype="bfloat16"),
+    "float8": FloatCasting(dtype="float8_e4m3"),
     "int8-static": StaticQuantization(),
     "int8-dynamic": DynamicQuantization(),
     "int8-weights": WeightQuantization(),
