@@ -5,6 +5,7 @@ from itertools import chain, count, islice
 
 from torch import Tensor
 
+from worker.example_checks import check_finite
 from worker.inputs import as_inputs
 from worker.network import Network
 from worker.run import Run
@@ -27,7 +28,7 @@ def example_count(run: Run, examples: int) -> int:
 def example_batches(network: Network, run: Run, examples: int, batch_size: int) -> Iterator[Batch]:
     """The network's inputs and, where there are some, the labels of `examples` training examples drawn by the seed.
 
-    Read as they are needed, and the same at every call.
+    Read as they are needed, and the same at every call. Raises Invalid where they aren't finite.
     """
     assert run.data is not None, "a criterion that learns from data is refused without data"
     train = run.data.train
@@ -35,4 +36,5 @@ def example_batches(network: Network, run: Run, examples: int, batch_size: int) 
     for start in range(0, len(positions), batch_size):
         run.progress(start / len(positions), "Judging importance on training examples")
         arrays, labels = train.take(positions[start : start + batch_size])
+        check_finite(arrays)
         yield as_inputs(network.inputs, arrays), labels
