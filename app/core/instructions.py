@@ -17,7 +17,7 @@ class Instructions:
 WANTED: dict[Arithmetic, Instructions] = {
     "int8": Instructions(
         ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"),
-        "It still runs there, but slower, and sums of products may overflow, which changes answers.",
+        "Without them it still runs, but slower, and sums of products may overflow, which changes answers.",
     )
 }
 

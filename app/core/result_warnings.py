@@ -19,7 +19,7 @@ from app.core.measurements import (
 FEW_EXAMPLES = 500
 NOTABLE_ZEROS = 0.01
 NOTABLE_SPEEDUP = 1.05
-NOTABLE_NOISE = 1.02
+NOTABLE_NOISE, NOTABLE_WAITING = 1.02, 1.5
 OVERFITTED_POINTS, OVERFITTED_ERROR = 5, 2
 
 
@@ -67,7 +67,7 @@ def slower_quantized(name: str, latency: Latency, float_name: str, float_latency
     )
 
 
-def warnings_about_noise(noise: Noise | None) -> Iterator[str]:
+def warnings_about_noise(noise: Noise | None, latencies: Sequence[Latency]) -> Iterator[str]:
     """An interval misses 1 once in twenty by chance alone, but then by little."""
     if noise is not None and (noise.ci95[0] > NOTABLE_NOISE or noise.ci95[1] < 1 / NOTABLE_NOISE):
         yield (
@@ -75,6 +75,19 @@ def warnings_about_noise(noise: Noise | None) -> Iterator[str]:
             f"{figures.ratio(noise.ratio)} (95 % interval {figures.ratio(noise.ci95[0])} to "
             f"{figures.ratio(noise.ci95[1])}), where 1 is right. Run the job again while nothing else runs."
         )
+    waited = [each for each in latencies if each.threads == 1 and each.cpu_median and _waiting(each) > NOTABLE_WAITING]
+    if waited:
+        longest = max(waited, key=_waiting)
+        yield (
+            f"Other programs kept the CPU from this job: at a batch size of {longest.batch_size} a call took "
+            f"{figures.milliseconds(longest.median)}, in which it worked {figures.milliseconds(longest.cpu_median or 0)}. "
+            "Compare the CPU times, or run the job again while nothing else runs."
+        )
+
+
+def _waiting(latency: Latency) -> float:
+    """How many times as long as its CPU time a call takes."""
+    return latency.median / latency.cpu_median if latency.cpu_median else 1.0
 
 
 def slower_than_tried(files: Sequence[tuple[str, Latency]], float_name: str, float_latency: Latency) -> str:

@@ -65,7 +65,7 @@ def assemble(
             *_slower_than_tried(choice, seed),
             *warnings_about(baseline.measurement, best.measurement, comparison, best.file.format),
             *warnings_about_training(steps),
-            *warnings_about_noise(noise),
+            *warnings_about_noise(noise, (*baseline.measurement.latency_ms, *best.measurement.latency_ms)),
         ),
     )
 

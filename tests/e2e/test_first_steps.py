@@ -77,6 +77,7 @@ def test_a_state_dict_and_its_architecture_give_every_format(client: Client, tmp
     assert job.status == "succeeded", job.error
     names = {artifact.name for artifact in client.artifacts(job.id)}
     assert {"model.onnx", "model.torchscript.pt", "model.safetensors", "network.json", "model.pt2"} <= names
+    assert {"bundle.zip", "README.md"} <= names
     assert {"model.openvino.zip", "bundle.zip"} <= names
     program = client.download(job.id, "model.pt2", tmp_path)
     again = client.wait_for_model(client.upload_model(program).id, 60)

@@ -27,10 +27,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Row:
+    """One that is `minor` says more of the one above it."""
+
     label: str
     before: str
     after: str
     change: Change | None = None
+    minor: bool = False
+
+
+def _minor(label: str, before: str, after: str) -> Row:
+    return Row(label, before, after, minor=True)
 
 
 def before_and_after(result: Result) -> list[Row]:
@@ -52,7 +59,9 @@ def _of_size(result: Result) -> Iterator[Row]:
         _shrunk(comparison.parameter_ratio, "fewer", "more"),
     )
     if (before.nonzero_parameters, after.nonzero_parameters) != (before.parameters, after.parameters):
-        yield Row("of them not zero", figures.count(before.nonzero_parameters), figures.count(after.nonzero_parameters))
+        yield _minor(
+            "of them not zero", figures.count(before.nonzero_parameters), figures.count(after.nonzero_parameters)
+        )
     if before.macs is not None and after.macs is not None:
         ratio = comparison.macs_ratio
         yield Row(
@@ -68,7 +77,7 @@ def _of_time(result: Result) -> Iterator[Row]:
     for position, (old, new) in enumerate(zip(before.latency_ms, after.latency_ms, strict=True)):
         ratio = speedup.median if speedup is not None and position == 0 else old.median / new.median
         yield Row(_timed(old), figures.milliseconds(old.median), figures.milliseconds(new.median), _sped_up(ratio))
-        yield Row("95 % of calls within", figures.milliseconds(old.p95), figures.milliseconds(new.p95))
+        yield _minor("95 % of calls within", figures.milliseconds(old.p95), figures.milliseconds(new.p95))
         yield from _beside_time(old, new)
     if before.load_ms is not None and after.load_ms is not None:
         yield Row("Time to load", figures.milliseconds(before.load_ms), figures.milliseconds(after.load_ms))
@@ -83,16 +92,16 @@ def _of_time(result: Result) -> Iterator[Row]:
 def _beside_time(old: Latency, new: Latency) -> Iterator[Row]:
     """What goes with the wall clock's time of a call."""
     if old.cpu_median is not None and new.cpu_median is not None:
-        yield Row("CPU time of it", figures.milliseconds(old.cpu_median), figures.milliseconds(new.cpu_median))
+        yield _minor("CPU time of it", figures.milliseconds(old.cpu_median), figures.milliseconds(new.cpu_median))
     if old.examples_per_second is not None and new.examples_per_second is not None:
-        yield Row(
+        yield _minor(
             "Examples a second",
             figures.count(round(old.examples_per_second)),
             figures.count(round(new.examples_per_second)),
         )
     if old.energy is not None and new.energy is not None:
         source = {"rapl": "by the CPU's counters", "model": "a model, not measured"}[new.energy.source]
-        yield Row(f"Energy of it, {source}", _energy(old.energy), _energy(new.energy))
+        yield _minor(f"Energy of it, {source}", _energy(old.energy), _energy(new.energy))
 
 
 def _energy(energy: Energy) -> str:
@@ -172,7 +181,7 @@ def _parameters(step: Step) -> str:
 def _written(value: object) -> str:
     if isinstance(value, dict):
         return f"({', '.join(f'{name}={_written(each)}' for name, each in value.items())})"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value).lower()
 
 
 def side_by_side(result: Result) -> Cells | None:

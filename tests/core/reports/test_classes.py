@@ -78,3 +78,12 @@ def test_noise_is_told_and_warned_of_where_it_hides_differences() -> None:
     slower = tuple(1.1 * sample for sample in job.again.samples)
     job.again = job.again.model_copy(update={"samples": slower})
     assert any("too busy" in warning for warning in job.result().warnings)
+
+
+@pytest.mark.parametrize(("cpu", "warned"), [(1.9, False), (0.9, True)])
+def test_a_call_that_waited_for_the_cpu_is_told(cpu: float, warned: bool) -> None:
+    """The upload takes 2 ms by the clock."""
+    job = int8_job()
+    job.latencies["upload"] = (job.latencies["upload"][0].model_copy(update={"cpu_median": cpu}),)
+    told = [warning for warning in job.result().warnings if "kept the CPU" in warning]
+    assert bool(told) == warned
