@@ -79,8 +79,8 @@ def warnings_about_noise(noise: Noise | None, latencies: Sequence[Latency]) -> I
     if waited:
         longest = max(waited, key=_waiting)
         yield (
-            f"Other programs kept the CPU from this job: at a batch size of {longest.batch_size} a call took "
-            f"{figures.milliseconds(longest.median)}, in which it worked {figures.milliseconds(longest.cpu_median or 0)}. "
+            f"Other programs kept the CPU from this job: a call of {longest.batch_size} examples took "
+            f"{figures.milliseconds(longest.median)}, and worked {figures.milliseconds(longest.cpu_median or 0)} of it. "
             "Compare the CPU times, or run the job again while nothing else runs."
         )
 
