@@ -77,10 +77,10 @@ def warnings_about_noise(noise: Noise | None, latencies: Sequence[Latency]) -> I
         )
     waited = [each for each in latencies if each.threads == 1 and each.cpu_median and _waiting(each) > NOTABLE_WAITING]
     if waited:
-        longest = max(waited, key=_waiting)
+        worst = max(waited, key=_waiting)
         yield (
-            f"Other programs kept the CPU from this job: a call of {longest.batch_size} examples took "
-            f"{figures.milliseconds(longest.median)}, and worked {figures.milliseconds(longest.cpu_median or 0)} of it. "
+            f"Other programs kept the CPU from this job: a call of {worst.batch_size} examples took "
+            f"{figures.milliseconds(worst.median)}, and worked {figures.milliseconds(worst.cpu_median or 0)} of it. "
             "Compare the CPU times, or run the job again while nothing else runs."
         )
 
