@@ -6,10 +6,12 @@ import io
 import numpy as np
 from onnxruntime.quantization.calibrate import HistogramCollector
 
-from worker.quantization.ranges import AVERAGING, ENTROPY, PERCENTILE, of_least_error
+from worker.quantization.divergence import ends_of_least_divergence
+from worker.quantization.ranges import AVERAGING, ENTROPY, PERCENTILE, EndsOf, ends_of_least_error
 
 _BINS = 2048
 _NAME = "values"
+_FROM_HISTOGRAM: dict[str, EndsOf] = {"entropy": ends_of_least_divergence, "mse": ends_of_least_error}
 
 
 class RangeOfValues:
@@ -41,11 +43,10 @@ class RangeOfValues:
     def ends(self) -> tuple[float, float]:
         if self._method in ("min_max", "moving_average"):
             return self._low, self._high
-        if self._method == "mse":
+        if self._method in _FROM_HISTOGRAM:
             counts, edges, low, high, _ = self._histogram.get_histogram_dict()[_NAME]  # type: ignore[no-untyped-call]
-            found = of_least_error(counts, edges, float(low), float(high)).range_value
-        else:
-            with contextlib.redirect_stdout(io.StringIO()):
-                found = self._histogram.compute_collection_result()[_NAME][:2]  # type: ignore[no-untyped-call]
+            return _FROM_HISTOGRAM[self._method](counts, edges, float(low), float(high))
+        with contextlib.redirect_stdout(io.StringIO()):
+            found = self._histogram.compute_collection_result()[_NAME][:2]  # type: ignore[no-untyped-call]
         first, last = (float(np.ravel(end)[0]) for end in found)
         return first, last

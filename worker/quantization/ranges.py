@@ -17,15 +17,18 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, c
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 
 from worker.quantization.activations import Feed
+from worker.quantization.divergence import LEVELS, ends_of_least_divergence
 
-# Of as many bins each side of zero the entropy method tries every threshold: more cost time and change little.
-ENTROPY = {"num_bins": 512, "num_quantized_bins": 128}
+# The entropy method tries as many ranges as there are bins on either side of zero: more cost time and change little.
+ENTROPY = {"num_bins": 512, "num_quantized_bins": LEVELS}
 PERCENTILE = {"percentile": 99.99, "symmetric": False}
 AVERAGING = {"moving_average": True, "averaging_constant": 0.1}
 _LEVELS = 255
 _INFINITE = 1e30
 # A softmax gives nothing to what is so far below.
 _MASKED = 1000.0
+# Counts of values in bins, the bins' edges, and the extremes -> the ends of a range.
+EndsOf = Callable[[np.ndarray, np.ndarray, float, float], tuple[float, float]]
 _SHARES = np.linspace(0.2, 1.0, 33)
 
 
@@ -124,23 +127,25 @@ def _by(method: CalibrationMethod, options: Mapping[str, object]) -> "_Method":
     return find
 
 
-def _of_least_error(model: Path, feeds: Iterable[Feed], infinite: Collection[str]) -> TensorsData:
-    calibrator = _collected(model, feeds, CalibrationMethod.Percentile, PERCENTILE, infinite)
-    found: dict[str, TensorData | tuple[Any, ...]] = {
-        name: of_least_error(counts, edges, float(low), float(high))
-        for name, (counts, edges, low, high, _) in calibrator.collector.get_histogram_dict().items()
-    }
-    return TensorsData(CalibrationMethod.MinMax, found)
+def _from_histograms(method: CalibrationMethod, options: Mapping[str, object], ends_of: EndsOf) -> "_Method":
+    def find(model: Path, feeds: Iterable[Feed], infinite: Collection[str]) -> TensorsData:
+        histograms = _collected(model, feeds, method, options, infinite).collector.get_histogram_dict()
+        found: dict[str, TensorData | tuple[Any, ...]] = {}
+        for name, (counts, edges, low, high, _) in histograms.items():
+            ends = [np.float32(end) for end in ends_of(counts, edges, float(low), float(high))]
+            found[name] = TensorData(lowest=ends[0], highest=ends[1])  # type: ignore[no-untyped-call]
+        return TensorsData(CalibrationMethod.MinMax, found)
+
+    return find
 
 
-def of_least_error(counts: np.ndarray, edges: np.ndarray, low: float, high: float) -> TensorData:
+def ends_of_least_error(counts: np.ndarray, edges: np.ndarray, low: float, high: float) -> tuple[float, float]:
     """Both ends are drawn in towards zero; a value beyond an end is off by its distance to it."""
     values = (edges[:-1] + edges[1:]) / 2
     used = counts > 0
     candidates = [(low * below, high * above) for above in _SHARES for below in (_SHARES if low < 0 else (1.0,))]
     errors = [_rounding_error(values[used], counts[used], *candidate) for candidate in candidates]
-    best_low, best_high = candidates[int(np.argmin(errors))]
-    return TensorData(lowest=np.float32(best_low), highest=np.float32(best_high))  # type: ignore[no-untyped-call]
+    return candidates[int(np.argmin(errors))]
 
 
 def _rounding_error(values: np.ndarray, counts: np.ndarray, low: float, high: float) -> float:
@@ -154,6 +159,6 @@ _Method = Callable[[Path, Iterable[Feed], Collection[str]], TensorsData]
 _METHODS: dict[str, _Method] = {
     "moving_average": _by(CalibrationMethod.MinMax, AVERAGING),
     "percentile": _by(CalibrationMethod.Percentile, PERCENTILE),
-    "entropy": _by(CalibrationMethod.Entropy, ENTROPY),
-    "mse": _of_least_error,
+    "entropy": _from_histograms(CalibrationMethod.Entropy, ENTROPY, ends_of_least_divergence),
+    "mse": _from_histograms(CalibrationMethod.Percentile, PERCENTILE, ends_of_least_error),
 }
