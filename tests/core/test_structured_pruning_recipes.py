@@ -55,6 +55,14 @@ def test_what_the_facts_already_rule_out(settings: dict[str, object], reason: st
     assert reason in (StructuredPruning.model_validate(settings).unfit_for(facts("Linear", "Linear")) or "")
 
 
+@pytest.mark.parametrize("settings", [{"criterion": "reconstruction_error"}, {"reconstruction": "least_squares"}])
+def test_what_looks_at_data_needs_some(settings: dict[str, object]) -> None:
+    step = StructuredPruning.model_validate(settings)
+    assert step.must_have_data()
+    partly = facts("Linear").model_copy(update={"editable": "partly"})
+    assert "as a whole" in (step.unfit_for(partly) or "")
+
+
 def test_what_the_facts_allow() -> None:
     for settings in ({"unit": "neuron"}, {"ratios": {"linear*": 0.5}}, {"target": {"parameters": 99}}):
         assert StructuredPruning.model_validate(settings).unfit_for(facts("Linear", "Linear")) is None

@@ -13,6 +13,7 @@ from worker.run import Run
 from worker.structure.amounts import Ranked, removed_at
 from worker.structure.analysis import Structure, analyse
 from worker.structure.criteria import Evidence, scores
+from worker.structure.damage import Damage
 from worker.structure.groups import Group, GroupKey, find_groups
 from worker.structure.reconstruction import reconstruct
 from worker.structure.removal import masked, without
@@ -61,7 +62,16 @@ class Candidates:
     def scores(self) -> dict[Group, Tensor]:
         """Of the groups that the criterion can judge."""
         judged = ((group, scores(group, self.step.criterion, self.evidence)) for group in self.groups)
-        return {group: of for group, of in judged if of is not None}
+        found = {group: of for group, of in judged if of is not None}
+        if self.step.criterion == "reconstruction_error" and self.step.scope != "layer":
+            return Damage(self.network, self.run, self._cut, self.step.target).per_cost(found)
+        return found
+
+    def _cut(self, atoms: Collection[int]) -> Network | None:
+        try:
+            return self.reconstructed(self.without(atoms), atoms)
+        except BROKEN:
+            return None
 
     def least(self, ratio: float, groups: Sequence[Group]) -> set[int]:
         """The atoms that go."""

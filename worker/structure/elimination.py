@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# What goes later is never cheaper, so that units sorted by their errors are in the order of their going.
+LATER = 1e-9
+
 
 @dataclass
 class Reader:
@@ -51,7 +54,7 @@ def errors_of_elimination(readers: Sequence[Reader]) -> Tensor:
     while len(left):
         rises = torch.stack([reader.rises(left) for reader in readers]).sum(0)
         position = int(rises.argmin())
-        unit, largest = int(left[position]), max(largest, float(rises[position]))
+        unit, largest = int(left[position]), max(largest * (1 + LATER), float(rises[position]))
         errors[unit] = largest
         left = torch.cat([left[:position], left[position + 1 :]])
         for reader in readers:

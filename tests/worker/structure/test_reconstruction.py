@@ -74,6 +74,31 @@ def test_it_chooses_what_can_be_made_up_for_best() -> None:
     assert error(small(), criterion="reconstruction_error", reconstruction="least_squares") < min(others)
 
 
+class Branches(nn.Module):
+    """Two layers alike, of which the answers hardly hear the second, and at `places` the second works as often."""
+
+    def __init__(self, heard: float, places: int) -> None:
+        super().__init__()
+        self.heard, self.places = heard, places
+        self.loud, self.quiet = nn.Conv1d(2, 16, 1), nn.Conv1d(2, 16, 1)
+        self.of_loud, self.of_quiet = nn.Conv1d(16, 3, 1), nn.Conv1d(16, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        loud = self.of_loud(torch.relu(self.loud(x[:, :, :2])))
+        quiet = self.of_quiet(torch.relu(self.quiet(x[:, :, : self.places])))
+        return loud.mean(2) + self.heard * quiet.mean(2)
+
+
+@pytest.mark.parametrize(("heard", "places"), [(0.01, 2), (1.0, 64)])
+def test_units_go_where_least_is_lost_for_what_they_cost(heard: float, places: int) -> None:
+    torch.manual_seed(0)
+    network = network_of(Branches(heard, places), (2, 64))
+    run = run_over(network, torch.randn(100, 2, 64).numpy())
+    step = StructuredPruning(ratio=0.25, criterion="reconstruction_error", reconstruction="least_squares")
+    pruned = prune(step, network, run).module
+    assert [len(pruned.get_parameter(f"{name}.weight")) for name in ("loud", "quiet")] == [16, 8]
+
+
 def test_weights_of_several_owners_stay() -> None:
     """A layer that shares its weight with another reads other inputs through it."""
 
