@@ -266,3 +266,15 @@ def test_the_sweeper_keeps_those_of_studies_that_are_not_over(
         session.get_one(StudyRow, "study_1").status = "failed"
     sweep(database, storage, settings)
     assert list(storage.all_keys()) == []
+
+
+def test_what_is_passed_on_outlives_what_the_job_kept_for_itself(
+    storage: Storage, folder: Path, tmp_path: Path
+) -> None:
+    first = in_study(storage, "job_1", shared=(2,))
+    for steps_done in (1, 2):
+        first.keep(folder, checkpoint(steps_done))
+    forget(storage, "job_1")
+    lent = in_study(storage, "job_2").lend(tmp_path / "other")
+    assert lent is not None
+    assert lent.steps_done == 2

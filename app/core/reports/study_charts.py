@@ -119,7 +119,13 @@ def _layers(across: Specification, up: Specification) -> Iterator[Specification]
     colour = _scale("kind", _FILL)
     yield {
         "transform": [{"filter": "datum.front"}],
-        "mark": {"type": "line", "interpolate": "step-after", "stroke": "var(--after)", "strokeWidth": 1.5, "opacity": 0.4},
+        "mark": {
+            "type": "line",
+            "interpolate": "step-after",
+            "stroke": "var(--after)",
+            "strokeWidth": 1.5,
+            "opacity": 0.4,
+        },
         "encoding": {"x": across, "y": up, "order": {"field": "cost", "type": "quantitative"}},
     }
     for low, high, deviates in (
