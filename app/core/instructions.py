@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Arithmetic = Literal["int8"]
+Arithmetic = Literal["int8", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,11 @@ WANTED: dict[Arithmetic, Instructions] = {
     "int8": Instructions(
         ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"),
         "Without them it still runs, but slower, and sums of products may overflow, which changes answers.",
-    )
+    ),
+    "bfloat16": Instructions(
+        ("avx512_bf16", "amx_bf16", "bf16"),
+        "Without them it computes in float32, slower, and its answers differ in the third digit.",
+    ),
 }
 
 

@@ -1,5 +1,6 @@
 """In which numbers a written file computes, read from the file: what decides which instructions of a CPU it wants."""
 
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import onnx
 from app.core.instructions import Arithmetic
 from app.core.measurements import OutputFormat
 from app.core.tasks import WrittenFile
-from worker.exporting.openvino import MODEL
+from worker.exporting.openvino import MODEL, PRECISION, PROPERTIES
 
 # Products of integers, and the operators that ONNX Runtime fuses with their neighbours into such.
 _ONNX_INT8 = frozenset(
@@ -23,13 +24,13 @@ _TORCH_INT8 = (b"ops.quantized.", b"torch.quantized_", b"ops.onednn.q", b"ops.at
 
 def arithmetic_of(file: WrittenFile, folder: Path) -> tuple[Arithmetic, ...]:
     """Beside float32. A file that only stores its weights in fewer bits computes in float32."""
-    multiplies_int8 = _MULTIPLIES_INT8.get(file.format)
-    return ("int8",) if multiplies_int8 is not None and multiplies_int8(folder / file.path) else ()
+    read = _READ.get(file.format)
+    return read(folder / file.path) if read is not None else ()
 
 
-def _onnx_multiplies_int8(path: Path) -> bool:
+def _of_onnx(path: Path) -> tuple[Arithmetic, ...]:
     graph = onnx.load(path, load_external_data=False).graph
-    return any(node.op_type in _ONNX_INT8 or _rounds_its_inputs(node) for node in graph.node)
+    return ("int8",) if any(node.op_type in _ONNX_INT8 or _rounds_its_inputs(node) for node in graph.node) else ()
 
 
 def _rounds_its_inputs(node: onnx.NodeProto) -> bool:
@@ -39,19 +40,21 @@ def _rounds_its_inputs(node: onnx.NodeProto) -> bool:
     )
 
 
-def _torchscript_multiplies_int8(path: Path) -> bool:
+def _of_torchscript(path: Path) -> tuple[Arithmetic, ...]:
     with zipfile.ZipFile(path) as archive:
         code = (archive.read(name) for name in archive.namelist() if name.endswith(".py"))
-        return any(marker in text for text in code for marker in _TORCH_INT8)
+        return ("int8",) if any(marker in text for text in code for marker in _TORCH_INT8) else ()
 
 
-def _openvino_multiplies_int8(path: Path) -> bool:
+def _of_openvino(path: Path) -> tuple[Arithmetic, ...]:
     with zipfile.ZipFile(path) as archive:
-        return _OPENVINO_INT8 in archive.read(MODEL)
+        multiplies_int8 = _OPENVINO_INT8 in archive.read(MODEL)
+        floats = json.loads(archive.read(PROPERTIES))[PRECISION]
+    return (*(("int8",) if multiplies_int8 else ()), *(("bfloat16",) if floats == "bf16" else ()))
 
 
-_MULTIPLIES_INT8: dict[OutputFormat, Callable[[Path], bool]] = {
-    "onnx": _onnx_multiplies_int8,
-    "torchscript": _torchscript_multiplies_int8,
-    "openvino": _openvino_multiplies_int8,
+_READ: dict[OutputFormat, Callable[[Path], tuple[Arithmetic, ...]]] = {
+    "onnx": _of_onnx,
+    "torchscript": _of_torchscript,
+    "openvino": _of_openvino,
 }

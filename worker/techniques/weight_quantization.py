@@ -25,6 +25,10 @@ from worker.techniques import apply
 
 FEWEST_WEIGHTS = 64
 _TABLE = "Weights"
+RECURRENT_STAY_FLOAT = (
+    "In files of OpenVINO recurrent layers stay in float32: its quantizer doesn't find their weights. float_casting "
+    "stores them in half of the size."
+)
 
 
 @apply.register
@@ -50,6 +54,8 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
         raise _nothing_quantized(step)
     if grams:
         _warn_of_unseen(run, (changed.packed.keys() - network.packed.keys()) - grams.keys())
+    if "openvino" in run.formats and any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
+        run.warn(RECURRENT_STAY_FLOAT)
     return _changed_in_files(step, changed, left_alone)
 
 

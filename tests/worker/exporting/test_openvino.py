@@ -49,7 +49,7 @@ def properties(path: Path) -> Any:
     ("step", "weights", "computed_in", "multiplies"),
     [
         (FloatCasting(), "f16", "f32", ()),
-        (FloatCasting(dtype="bfloat16"), "bf16", "bf16", ()),
+        (FloatCasting(dtype="bfloat16"), "bf16", "bf16", ("bfloat16",)),
         (WeightQuantization(), "u8", "f32", ()),
         (WeightQuantization(method="symmetric"), "i8", "f32", ()),
         (WeightQuantization(bits=4, group_size=32), "u4", "f32", ()),
@@ -95,6 +95,12 @@ def test_recurrent_layers_are_stored_in_halves_and_left_alone_by_int8(tmp_path: 
     with pytest.raises(Problem) as caught:
         written(tmp_path / "2", WeightQuantization(only=("lstm",)), example=example)
     assert caught.value.code == "nothing_quantized"
+
+
+def test_a_warning_says_that_recurrent_layers_stay_as_they_are(tmp_path: Path) -> None:
+    job = job_folder(tmp_path / "job", NETWORKS["lstm"])
+    compression = compress(job, (WeightQuantization(),), outputs=("openvino",))
+    assert any("recurrent layers stay in float32" in warning for warning in compression.warnings)
 
 
 def test_the_printed_lines_need_openvino_alone_and_tell_nobody(tmp_path: Path) -> None:
