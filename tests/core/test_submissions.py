@@ -59,6 +59,16 @@ def test_what_cannot_work_is_refused_before_it_is_queued(
     assert jobs.page(stocked, LOCAL, 10, None).data == ()
 
 
+@pytest.mark.parametrize(("bits", "output"), [(3, "openvino"), (4, "exported_program"), (8, "exported_program")])
+def test_bits_that_a_format_cannot_hold_are_refused_with_the_formats_that_can(
+    stocked: Database, bits: int, output: str
+) -> None:
+    with pytest.raises(Invalid, match=f"can't be held by the format {output}") as refused:
+        submit(stocked, [{"technique": "weight_quantization", "bits": bits}], outputs=[output])
+    assert refused.value.code == "output_unavailable"
+    assert "Ask for one of: onnx, torchscript, state_dict" in refused.value.detail
+
+
 def test_a_model_that_is_still_inspected_is_accepted(stocked: Database) -> None:
     assert submit(stocked, [PRUNE], model="model_new").status == "queued"
 
