@@ -33,7 +33,7 @@ class Claim(Schema):
 
     job: str
     attempt: int
-    kind: Literal["compress", "inspect", "sensitivity"]
+    kind: Literal["compress", "inspect", "sensitivity", "gate"]
     owner: str
     model: str | None
     dataset: str | None
@@ -87,18 +87,7 @@ class Queue:
             add_event(session, row.id, "started", {"attempt": row.attempt})
             if row.study_id is not None:
                 job_started(session, row.study_id)
-            return Claim(
-                job=row.id,
-                attempt=row.attempt,
-                kind=row.kind,
-                owner=row.owner,
-                model=row.model_id,
-                dataset=row.dataset_id,
-                study=row.study_id,
-                request=row.request,
-                created_at=row.created_at,
-                started_at=now,
-            )
+            return _claim_of(row, now)
 
     def renew(self, claim: Claim) -> bool:
         """Renews the lease; true where the job's owner asked to cancel it."""
@@ -222,6 +211,21 @@ class Queue:
 
 
 _WAITING: dict[str, Any] = {"status": "queued", "worker": None, "lease_until": None, "not_before": 0.0}
+
+
+def _claim_of(row: JobRow, started_at: float) -> Claim:
+    return Claim(
+        job=row.id,
+        attempt=row.attempt,
+        kind=row.kind,
+        owner=row.owner,
+        model=row.model_id,
+        dataset=row.dataset_id,
+        study=row.study_id,
+        request=row.request,
+        created_at=row.created_at,
+        started_at=started_at,
+    )
 
 
 def _pass_on(session: Session, claim: Claim, steps_done: int) -> None:

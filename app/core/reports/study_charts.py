@@ -128,16 +128,8 @@ def _layers(across: Specification, up: Specification) -> Iterator[Specification]
         },
         "encoding": {"x": across, "y": up, "order": {"field": "cost", "type": "quantitative"}},
     }
-    for low, high, deviates in (
-        ({"y": "low", "y2": "high"}, {"x": "cost"}, "qualities"),
-        ({"x": "from", "x2": "to"}, {"y": "quality"}, "costs"),
-    ):
-        places = {name: (across if name[0] == "x" else up) | {"field": field} for name, field in (low | high).items()}
-        yield {
-            "transform": [{"filter": f"datum.{deviates} > 0"}],
-            "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6},
-            "encoding": {**places, "color": colour},
-        }
+    yield _deviations({"x": across, "y": up | {"field": "low"}, "y2": {"field": "high"}}, "qualities")
+    yield _deviations({"x": across | {"field": "from"}, "x2": {"field": "to"}, "y": up}, "costs")
     yield {
         "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "stroke": "var(--paper)", "strokeWidth": 1},
         "encoding": {"x": across, "y": up, "color": colour, "shape": _scale("kind", _SHAPES), "description": TIP},
@@ -145,6 +137,14 @@ def _layers(across: Specification, up: Specification) -> Iterator[Specification]
     yield {
         "mark": {"type": "text", "dy": -10, "fontSize": 11, "fill": "var(--ink)"},
         "encoding": {"x": across, "y": up, "text": {"field": "number", "type": "nominal"}},
+    }
+
+
+def _deviations(places: Specification, deviations: str) -> Specification:
+    return {
+        "transform": [{"filter": f"datum.{deviations} > 0"}],
+        "mark": {"type": "rule", "strokeWidth": 1.5, "opacity": 0.6},
+        "encoding": {**places, "color": _scale("kind", _FILL)},
     }
 
 

@@ -41,7 +41,7 @@ def conclude_if_over(session: Session, study_id: str) -> None:
 
 
 def _end(study: StudyRow, statuses: AbstractSet[str]) -> str:
-    if "canceled" in statuses and (study.cancel_requested or statuses == {"canceled"}):
+    if statuses == {"canceled"} or (study.cancel_requested and ("canceled" in statuses or not statuses)):
         return "canceled"
     return "succeeded" if "succeeded" in statuses else "failed"
 
