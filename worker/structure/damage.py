@@ -6,6 +6,7 @@ adds at a hundredth, and a unit of the first layers may compute a thousand times
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import torch
@@ -53,10 +54,13 @@ class Damage:
 
     def _error(self, without: Network) -> float:
         """Of the first answer, in fractions of its variance."""
-        wanted, given = (
-            torch.cat([net.run(*inputs)[0] for inputs in self._inputs()]) for net in (self.network, without)
-        )
-        return float((given - wanted).square().mean() / wanted.var(correction=0).clamp_min(1e-12))
+        error = (self._answers_of(without) - self._answers).square().mean()
+        return float(error / self._answers.var(correction=0).clamp_min(torch.finfo(torch.float32).tiny))
 
-    def _inputs(self) -> list[tuple[Tensor, ...]]:
-        return [inputs for inputs, _ in example_batches(self.network, self.run, EXAMPLES, BATCH_SIZE)]
+    @cached_property
+    def _answers(self) -> Tensor:
+        return self._answers_of(self.network)
+
+    def _answers_of(self, network: Network) -> Tensor:
+        batches = example_batches(self.network, self.run, EXAMPLES, BATCH_SIZE)
+        return torch.cat([network.run(*inputs)[0] for inputs, _ in batches])
