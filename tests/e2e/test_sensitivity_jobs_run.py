@@ -38,6 +38,16 @@ def test_without_data_answers_to_random_inputs_are_compared(client: Client) -> N
     assert any("random inputs" in warning for warning in job.result.warnings)
 
 
+def test_it_can_be_canceled_while_it_measures(client: Client) -> None:
+    job = client.measure_sensitivity(client.upload_model(TORCHSCRIPT).id, dataset=client.upload_dataset(DATASET).id)
+    for event in client.events(job.id):
+        if "alone" in str(event.data.get("message")):
+            client.cancel(job.id)
+            break
+    assert client.wait(job.id, 60).status == "canceled"
+    assert client.artifacts(job.id) == ()
+
+
 def test_what_is_not_there_is_not_found(client: Client) -> None:
     with pytest.raises(ClientProblem) as refused:
         client.measure_sensitivity("model_00000000000000000000")

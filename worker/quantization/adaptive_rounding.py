@@ -77,33 +77,42 @@ def _rounded(node: WeightedNode, gram: Tensor, rounding: Rounding) -> np.ndarray
 def _chosen(floor: Tensor, exact: Tensor, fraction: Tensor, scales: Tensor, gram: Tensor) -> Tensor:
     """1 where a weight is rounded up, 0 where down, as good as to the nearest or better."""
     free = fraction > 0
-    start = torch.log((fraction.clamp(1e-3, 1 - 1e-3) - _LOW) / (_HIGH - fraction.clamp(1e-3, 1 - 1e-3)))
-    choice = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([choice], lr=_LEARNING_RATE)
     nearest = free & (fraction >= 0.5)
-    unit = _error((floor + nearest - exact) * scales, gram).item() or 1.0
+    unit = _error((floor + nearest - exact) * scales, gram) or 1.0
+    bounded = fraction.clamp(1e-3, 1 - 1e-3)
+    choice = torch.log((bounded - _LOW) / (_HIGH - bounded))
+    optimizer = torch.optim.Adam([choice], lr=_LEARNING_RATE)
     for step in range(_STEPS):
-        soft = torch.where(free, (torch.sigmoid(choice) * (_HIGH - _LOW) + _LOW).clamp(0, 1), 0.0)
-        error = _error((floor + soft - exact) * scales, gram) / unit
-        optimizer.zero_grad()
-        loss: Tensor = error + _undecided(soft, step / _STEPS)
-        loss.backward()  # type: ignore[no-untyped-call]
+        sigmoid = torch.sigmoid(choice)
+        stretched = sigmoid * (_HIGH - _LOW) + _LOW
+        soft = torch.where(free, stretched.clamp(0, 1), 0.0)
+        by_error = 2 / unit * _times((floor + soft - exact) * scales, gram) * scales
+        # Clamped choices, and weights that are whole numbers already, don't move.
+        moves = free & (stretched > 0) & (stretched < 1)
+        slope = (_HIGH - _LOW) * sigmoid * (1 - sigmoid)
+        choice.grad = (by_error + _towards_a_decision(soft, step / _STEPS)) * slope * moves
         optimizer.step()
-    decided = free & (choice.detach() >= 0)
-    better = _error((floor + decided - exact) * scales, gram).item() < unit
+    decided = free & (choice >= 0)
+    better = _error((floor + decided - exact) * scales, gram) < unit
     return (decided if better else nearest).float()
 
 
-def _undecided(soft: Tensor, progress: float) -> Tensor:
-    """The paper's regulariser, which draws every choice to 0 or 1 as time goes on."""
+def _towards_a_decision(soft: Tensor, progress: float) -> Tensor:
+    """The gradient of the paper's regulariser, 1 - |2h - 1|^power: it draws every choice to 0 or 1 as time goes on."""
     if progress < _REGULARISED_FROM:
         return torch.zeros(())
     done = (progress - _REGULARISED_FROM) / (1 - _REGULARISED_FROM)
     power = _POWERS[0] + (_POWERS[1] - _POWERS[0]) * done
-    return _STRENGTH * (1 - (2 * soft - 1).abs().pow(power)).sum()
+    undecided = 2 * soft - 1
+    return -2 * _STRENGTH * power * undecided.sign() * undecided.abs().pow(power - 1)
 
 
-def _error(difference: Tensor, gram: Tensor) -> Tensor:
+def _error(difference: Tensor, gram: Tensor) -> float:
     """E |difference x|^2"""
-    rows = difference.reshape(gram.shape[0], -1, gram.shape[1])
-    return ((rows @ gram) * rows).sum()
+    return float((_times(difference, gram) * difference).sum())
+
+
+def _times(difference: Tensor, gram: Tensor) -> Tensor:
+    """Each group of rows by its Gram matrix: half of the error's gradient. By hand it takes one product of matrices in
+    place of the three of automatic differentiation."""
+    return (difference.reshape(gram.shape[0], -1, gram.shape[1]) @ gram).reshape(difference.shape)
