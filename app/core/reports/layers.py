@@ -130,22 +130,9 @@ def _caption(name: str, weights: WeightHistogram) -> str:
 
 def _histogram(weights: WeightHistogram) -> Specification:
     """As shares of those that aren't zero, so that a layer that lost half of its weights has its shape compared."""
-    width = (weights.high - weights.low) / len(weights.before)
-    values: Values = [
-        {
-            "from": weights.low + number * width,
-            "to": weights.low + (number + 1) * width,
-            "value": count / max(1, sum(counts)),
-            "kind": kind,
-            "tip": f"{when}: {count:,} weights from {weights.low + number * width:.3g} "
-            f"to {weights.low + (number + 1) * width:.3g}",
-        }
-        for kind, when, counts in (("upload", "before", weights.before), ("file", "after", weights.after))
-        for number, count in enumerate(counts)
-    ]
     across = horizontal("from", "")
     across["axis"] |= {"format": "~g", "grid": False}
-    steps = [
+    bins = [
         {
             "transform": [{"filter": f"datum.kind === '{kind}'"}],
             "mark": {"type": "bar", "opacity": opacity, "binSpacing": 0},
@@ -160,4 +147,13 @@ def _histogram(weights: WeightHistogram) -> Specification:
         }
         for kind, opacity in (("upload", 0.6), ("file", 0.55))
     ]
-    return styled(values, steps, WIDTH, HISTOGRAM_HEIGHT)
+    values = [*_bins(weights, "upload", "before", weights.before), *_bins(weights, "file", "after", weights.after)]
+    return styled(values, bins, WIDTH, HISTOGRAM_HEIGHT)
+
+
+def _bins(weights: WeightHistogram, kind: str, when: str, counts: Sequence[int]) -> Iterator[dict[str, JsonValue]]:
+    width = (weights.high - weights.low) / len(counts)
+    for number, count in enumerate(counts):
+        start, end = weights.low + number * width, weights.low + (number + 1) * width
+        tip = f"{when}: {count:,} weights from {start:.3g} to {end:.3g}"
+        yield {"from": start, "to": end, "value": count / max(1, sum(counts)), "kind": kind, "tip": tip}
