@@ -1,10 +1,12 @@
-"""Dynamic int8 by ONNX Runtime: weights are stored in int8, activations are quantized during each call."""
+"""Dynamic int8, by ONNX Runtime's quantizer and by torch's: weights are stored in int8, activations are quantized
+during each call."""
 
 from collections.abc import Collection
 from pathlib import Path
 
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import fx
 
 from app.core.recipes import DynamicQuantization
 from worker.exporting.onnx import layer_named, layer_of
@@ -19,6 +21,7 @@ from worker.techniques.onnx_int8 import (
     unselected_nodes,
     with_own_weights,
 )
+from worker.techniques.torchscript_int8 import dynamic_in_torch
 
 # Convolutions are left out: ConvInteger is slower than float and loses accuracy.
 WEIGHTED = frozenset({"Gemm", "MatMul", "LSTM"})
@@ -26,13 +29,16 @@ WEIGHTED = frozenset({"Gemm", "MatMul", "LSTM"})
 
 @apply.register
 def dynamic_quantization(step: DynamicQuantization, network: Network, run: Run) -> Network:
-    """The network stays as it is: its ONNX file is quantized when it is written."""
+    """The network stays as it is: its files are quantized when they are written."""
 
     def quantize(source: Path, target: Path) -> None:
         run.progress(0.5, "Storing weights in int8")
         _quantize(step, source, target, run)
 
-    return network.changed_after_export("onnx", quantize)
+    def quantize_in_torch(module: fx.GraphModule) -> fx.GraphModule:
+        return dynamic_in_torch(step, module, run)
+
+    return network.changed_after_export("onnx", quantize).changed_before_tracing(quantize_in_torch)
 
 
 def _quantize(step: DynamicQuantization, source: Path, target: Path, run: Run) -> None:
