@@ -11,6 +11,8 @@ from app.core.details import DetailTable
 from app.core.errors import Invalid, Problem
 from app.core.recipes import MixedPrecision
 from app.core.tasks import Compression
+from tests.worker.archives.folders import VECTORS, ArchiveFolder
+from tests.worker.archives.odd_networks import Remembering
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import NETWORKS, Example
 
@@ -115,3 +117,13 @@ def test_layers_that_are_too_small_are_a_reason_to_fail(tmp_path: Path) -> None:
     with pytest.raises(Problem) as refused:
         compress(folder, (MixedPrecision(),))
     assert refused.value.code == "nothing_quantized"
+
+
+def test_archives_that_keep_their_forward_have_bits_by_layer_too(tmp_path: Path) -> None:
+    folder = ArchiveFolder(tmp_path / "job", Remembering(), VECTORS)
+    compression = folder.compressed(MixedPrecision(bits=(4, 8), budget={"size_bytes": 1_000_000}))
+    smaller = ArchiveFolder(tmp_path / "again", Remembering(), VECTORS).compressed(
+        MixedPrecision(bits=(8,), exclude=("body.0",), budget={"size_bytes": 45_000})
+    )
+    assert set(bits_of(compression).values()) == {32}
+    assert bits_of(smaller).keys() == {"body.2"}
