@@ -49,7 +49,7 @@ def _of_torchscript(path: Path) -> tuple[Arithmetic, ...]:
 def _of_openvino(path: Path) -> tuple[Arithmetic, ...]:
     with zipfile.ZipFile(path) as archive:
         multiplies_int8 = _OPENVINO_INT8 in archive.read(MODEL)
-        floats = json.loads(archive.read(PROPERTIES))[PRECISION]
+        floats = json.loads(archive.read(PROPERTIES)).get(PRECISION)
     return (*(("int8",) if multiplies_int8 else ()), *(("bfloat16",) if floats == "bf16" else ()))
 
 
