@@ -123,6 +123,13 @@ _IS_KNOWN: Mapping[str, Callable[[str], bool]] = {
 }
 
 
+class WrittenStream(Schema):
+    """What a tensor is made of that the file holds as a zlib stream."""
+
+    dtype: Literal["float32", "float16", "bfloat16", "int64", "int8", "uint8"]
+    shape: tuple[Annotated[int, Field(ge=0, le=1 << 40)], ...] = Field(max_length=16)
+
+
 class WrittenNetwork(Schema):
     """The content of network.json.
 
@@ -137,3 +144,4 @@ class WrittenNetwork(Schema):
     renamed: dict[TensorPath, TensorPath] = Field(default_factory=dict, max_length=20_000)
     graph: tuple[WrittenNode, ...] = Field(min_length=1, max_length=200_000)
     packed: dict[TensorPath, Packing] = Field(default_factory=dict, max_length=20_000)
+    deflated: dict[TensorPath, WrittenStream] = Field(default_factory=dict, max_length=80_000)

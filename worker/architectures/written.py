@@ -27,7 +27,7 @@ def _(architecture: NetworkArchitecture, material: Material) -> nn.Module:
 
 def _unpacked(architecture: NetworkArchitecture, material: Material) -> dict[str, Tensor]:
     try:
-        return unpacked(dict(material.weights), architecture.network.packed)
+        return unpacked(dict(material.weights), architecture.network.model_dump(include={"packed", "deflated"}))
     except Exception as error:
         raise malformed(
             "network.json says of a tensor that it is stored in fewer bytes, and what the file holds can't be unpacked "

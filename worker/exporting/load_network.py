@@ -16,6 +16,7 @@ The first result is a torch.fx.GraphModule of torch.nn layers in evaluation mode
 import json
 import math
 import operator
+import zlib
 from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
@@ -54,14 +55,14 @@ def load_network(description: str | Path, weights: str | Path) -> fx.GraphModule
     described = json.loads(Path(description).read_text())
     if "graph" not in described:
         raise ValueError("network.json describes no network, only how weights are stored: use load_state_dict")
-    tensors = unpacked(load_file(weights), described.get("packed", {}))
+    tensors = unpacked(load_file(weights), described)
     return with_weights(build_network(described), described["tied"], tensors, described.get("renamed", {}))
 
 
 def load_state_dict(description: str | Path, weights: str | Path) -> dict[str, torch.Tensor]:
     """The weights under the names, and in the types, that they were uploaded with."""
     described = json.loads(Path(description).read_text())
-    tensors = unpacked(load_file(weights), described.get("packed", {}))
+    tensors = unpacked(load_file(weights), described)
     for name, dtype in described.get("dtypes", {}).items():
         tensors[name] = tensors[name].to(getattr(torch, dtype))
     renamed = described.get("renamed", {})
@@ -70,12 +71,25 @@ def load_state_dict(description: str | Path, weights: str | Path) -> dict[str, t
     return tensors
 
 
-def unpacked(tensors: dict[str, torch.Tensor], packed: Mapping[str, str]) -> dict[str, torch.Tensor]:
-    """The tensors with those that the file holds in fewer bytes made whole; `packed` tells how, by their names."""
-    for name, kind in packed.items():
+def unpacked(tensors: dict[str, torch.Tensor], described: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors with those that the file holds in fewer bytes made whole: `deflated` says by their names of what the
+    zlib streams among them are made, `packed` in which way others are stored."""
+    for name, made_of in described.get("deflated", {}).items():
+        tensors[name] = _inflated(tensors[name], getattr(torch, made_of["dtype"]), made_of["shape"])
+    for name, kind in described.get("packed", {}).items():
         beside = [f"{name}.{what}" for what in _BESIDE[kind]]
         tensors[name] = _UNPACK[kind](tensors[name], *(tensors.pop(one, None) for one in beside))
     return tensors
+
+
+def _inflated(stream: torch.Tensor, dtype: torch.dtype, shape: list[int]) -> torch.Tensor:
+    """Never more than the shape takes, whatever the stream holds."""
+    size = math.prod(shape) * dtype.itemsize
+    inflater = zlib.decompressobj()
+    content = inflater.decompress(stream.numpy().tobytes(), size + 1)
+    if len(content) != size or not inflater.eof:
+        raise ValueError("a stream doesn't hold what its tensor is made of")
+    return torch.frombuffer(bytearray(content), dtype=dtype).reshape(shape)
 
 
 def _from_floats(codes: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from app.core.errors import Problem
 from worker.exporting import load_network
 from worker.network import Network, layers_of
 from worker.packing.bitmask import Bitmask, nonzero_values, saves_space
+from worker.packing.deflated import deflated
 from worker.packing.packed import Packed, is_taken
 
 Stored = TypeVar("Stored")
@@ -34,10 +35,12 @@ def export_state_dict(network: Network, path: Path) -> tuple[Path, ...]:
     renamed = _renamed(network.module, weights) if network.runs else {}
     packed = _sparse(weights) | {name: one for name, one in network.packed.items() if name in weights}
     weights, packed = _as_uploaded(weights, renamed), _as_uploaded(packed, renamed)
-    save_file(weights | _packed_tensors(packed), path, metadata={"format": "pt"})
+    stored, streams = deflated(_packed_tensors(packed))
+    save_file(weights | stored, path, metadata={"format": "pt"})
     description = path.with_name(_DESCRIPTION if path.stem == "model" else f"{path.stem}.{_DESCRIPTION}")
     described = describe(network, tied, renamed) if network.runs else _weights_described(network, packed)
-    description.write_text(json.dumps(described | _packing(packed), allow_nan=False, indent=1))
+    described |= _packing(packed) | ({"deflated": streams} if streams else {})
+    description.write_text(json.dumps(described, allow_nan=False, indent=1))
     loader = path.with_name(_LOADER)
     shutil.copyfile(str(load_network.__file__), loader)
     return description, loader

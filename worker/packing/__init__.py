@@ -8,6 +8,7 @@ rounding            evenly spaced levels from the smallest weight to the largest
 fitted_levels       evenly spaced levels fitted to the weights
 few_levels          three and two
 codebooks           levels where the weights are
+deflated            packed tensors as zlib streams, in a state dict
 float8              floats of 8 bits, with a scale for each row
 error_compensation  later weights make up for the errors of earlier ones
 table             what a weight has become, for the report

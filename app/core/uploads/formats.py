@@ -60,6 +60,9 @@ def _sniffed(file: BinaryIO) -> str | None:
     for magic, name in _FOREIGN.items():
         if start.startswith(magic):
             return name
+    # Before pickles: a header's length may begin with their bytes.
+    if start[4:9] == b"\0\0\0\0{":
+        return "safetensors"
     if start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
         return "legacy_state_dict"
     return "safetensors" if start[8:9] == b"{" else None

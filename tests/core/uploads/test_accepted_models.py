@@ -163,3 +163,10 @@ def test_a_safetensors_file_is_read(tmp_path):
     assert upload.format == "safetensors"
     assert upload.tensors["0.weight"].shape == (2, 1, 3, 3)
     assert upload.tensors["0.weight"].dtype == "float32"
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0480])
+def test_a_header_whose_length_begins_like_a_pickle_is_no_pickle(length: int, tmp_path: Path) -> None:
+    entry = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (tmp_path / "model").write_bytes(length.to_bytes(8, "little") + entry.ljust(length) + bytes(4))
+    assert read_model(tmp_path / "model", "model").format == "safetensors"

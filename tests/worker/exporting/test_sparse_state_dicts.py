@@ -12,7 +12,7 @@ from torch import nn
 
 from app.core.architectures import ARCHITECTURE
 from app.core.errors import Invalid
-from app.core.recipes import MagnitudePruning
+from app.core.recipes import MagnitudePruning, WeightQuantization
 from app.core.tasks import ModelFile
 from tests.worker.importance.runs import network_of
 from worker.exporting.state_dict import export_state_dict
@@ -97,6 +97,49 @@ def test_the_service_reads_it_back(folder: Path) -> None:
 def test_a_damaged_one_is_refused(folder: Path, damage: dict[str, torch.Tensor]) -> None:
     export_state_dict(pruned(0.8), folder / "model.safetensors")
     save_file(load_file(folder / "model.safetensors") | damage, folder / "model.safetensors")
+    with pytest.raises(Invalid) as caught:
+        read_again(folder)
+    assert caught.value.code == "architecture_malformed"
+
+
+def pruned_and_rounded() -> Network:
+    network = pruned(0.8)
+    return apply(WeightQuantization(method="symmetric"), network, Run(0, lambda _message: None, network))
+
+
+def test_what_repeats_itself_is_a_zlib_stream(folder: Path) -> None:
+    """8 bits of which most are zeros take less than a bit for each zero."""
+    network = pruned_and_rounded()
+    description, _ = export_state_dict(network, folder / "model.safetensors")
+    described = json.loads(description.read_text())
+    assert described["deflated"]["3.weight"] == {"dtype": "int8", "shape": [50, 480]}
+    assert len(load_file(folder / "model.safetensors")["3.weight"]) < 0.5 * 50 * 480
+    again = read_again(folder).module.state_dict()
+    assert all(torch.equal(again[name], weight) for name, weight in network.module.state_dict().items())
+
+
+def test_what_does_not_shrink_stays_as_it_is(folder: Path) -> None:
+    network = pruned(0.0)
+    network = apply(WeightQuantization(method="kmeans", bits=4), network, Run(0, lambda _message: None, network))
+    description, _ = export_state_dict(network, folder / "model.safetensors")
+    assert "deflated" not in json.loads(description.read_text())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"shape": [50, 479]},
+        {"shape": [1 << 30, 1 << 9]},
+        {"shape": [0]},
+        {"dtype": "int64"},
+    ],
+    ids=["more in it than its shape takes", "far less", "nothing", "another type"],
+)
+def test_a_stream_that_holds_something_else_is_refused(folder: Path, damage: dict[str, object]) -> None:
+    description, _ = export_state_dict(pruned_and_rounded(), folder / "model.safetensors")
+    described = json.loads(description.read_text())
+    described["deflated"]["3.weight"] |= damage
+    description.write_text(json.dumps(described))
     with pytest.raises(Invalid) as caught:
         read_again(folder)
     assert caught.value.code == "architecture_malformed"
