@@ -11,6 +11,9 @@ from support.random_networks import BUILT, build
 
 from app.core.inputs import InputSpec
 
+# Of timing; a round calls every file, and those of large networks take long.
+ROUNDS, FEWER_ROUNDS, LARGE = 200, 60, 10_000_000
+
 PRUNED = "mnist_convnet"
 PRUNING = [
     {"technique": "structured_pruning", "criterion": "taylor", "scope": "layer", "ratio": 0.5},
@@ -35,6 +38,10 @@ class Case:
     @property
     def job(self) -> dict[str, Any]:
         return {"recipe": {"steps": list(self.steps)}, "outputs": ["auto"], "seed": 0}
+
+    @property
+    def rounds(self) -> int:
+        return FEWER_ROUNDS if self.subject.file.stat().st_size > LARGE else ROUNDS
 
     @property
     def inputs(self) -> tuple[InputSpec, ...]:

@@ -31,8 +31,8 @@ from app.client import Client
 class Bench:
     """Of each case: `ours` and `peers` with their files, `rows` of all files together, and `costs`."""
 
-    def __init__(self, folder: Path, rounds: int) -> None:
-        self._folder, self._rounds = folder, rounds
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._kept = KeptResults(folder / "kept")
 
     def folder(self, case: Case) -> Path:
@@ -53,13 +53,16 @@ class Bench:
     def _key(self, case: Case, what: str) -> str:
         return self._kept.key(case.subject.file, case.subject.data, {"what": what, **case.job})
 
-    def compressed(self, client: Client, case: Case) -> None:
+    def compressed(self, client: Client, case: Case) -> bool:
+        """Whether its files are there, now or from before; a job that fails is told, and stops no other case."""
         if self.known(case, "ours"):
-            return
+            return True
         body = {**case.job, "limits": {"seconds": 7200, "memory_mb": 16_000}}
         files = {"dataset_file": case.subject.data, "inputs": case.subject.inputs}
         job = client.wait(client.submit_files(case.subject.file, body, **files).id)
-        assert job.result is not None, f"{case.name}: {job.error}"
+        if job.result is None:
+            print(json.dumps({"model": case.name, "failed": str(job.error)}), flush=True)
+            return False
         names = [artifact.name for artifact in job.result.artifacts]
         for name in names:
             client.download(job.id, name, self.folder(case) / "ours")
@@ -68,6 +71,7 @@ class Bench:
         seconds = (job.finished_at - job.started_at).total_seconds()
         told = {"names": names, "best": job.result.best, "warnings": list(job.result.warnings), "job_seconds": seconds}
         self.keep(case, "ours", told)
+        return True
 
     def quantized_by_others(self, case: Case) -> None:
         folder = self.folder(case)
@@ -87,7 +91,7 @@ class Bench:
         known = self.known(case, "rows")
         if known is not None and not again:
             return known
-        outcome = alone(compare, Compared(self.folder(case), case.inputs, self._files(case), self._rounds))
+        outcome = alone(compare, Compared(self.folder(case), case.inputs, self._files(case), case.rounds))
         assert "answer" in outcome, outcome
         return self.keep(case, "rows", {"rows": outcome["answer"]})
 
@@ -114,7 +118,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("models", nargs="*", help="names; all where none is given")
     parser.add_argument("--folder", type=Path, default=Path(".models"), help="with manifest.json, models and data")
     parser.add_argument("--results", type=Path, default=Path("var/benchmarks/models_quantization"))
-    parser.add_argument("--rounds", type=int, default=200, help="of timing; each calls every file once")
     parser.add_argument("--again", action="store_true", help="time anew what was timed before")
     parser.add_argument("--costs", action="store_true", help="also what each single method costs")
     parser.add_argument("--table", action="store_true", help="measure nothing, print what is known")
@@ -123,9 +126,8 @@ def arguments() -> argparse.Namespace:
 
 def run(bench: Bench, chosen: list[Case], options: argparse.Namespace) -> None:
     with running("serve", "/health/ready") as service, Client(service.url) as client:
-        for case in chosen:
-            bench.compressed(client, case)
-    for case in chosen:
+        there = [case for case in chosen if bench.compressed(client, case)]
+    for case in there:
         bench.quantized_by_others(case)
         if options.costs:
             bench.cost(case)
@@ -136,7 +138,7 @@ def run(bench: Bench, chosen: list[Case], options: argparse.Namespace) -> None:
 
 def main() -> None:
     options = arguments()
-    bench = Bench(options.results, options.rounds)
+    bench = Bench(options.results)
     chosen = cases(options.folder, options.results / "built", options.models)
     if not options.table:
         run(bench, chosen, options)
