@@ -26,6 +26,7 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "float16.onnx",
         "int8-static.onnx",
         "int8-dynamic.onnx",
+        "int8-dynamic-tensor.onnx",
         "int8-weights.onnx",
         "int4-weights.onnx",
         "float32.torchscript",
