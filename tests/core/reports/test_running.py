@@ -41,3 +41,10 @@ def test_printed_lines_run(
     found: dict[str, object] = {}
     exec("\n".join(lines_to_run(name, file_format, inputs)), found)
     assert found["answers"] is not None
+
+
+def test_an_engine_is_set_before_the_file_is_loaded() -> None:
+    """torch lays int8 weights out for it then; set later, it changes nothing."""
+    lines = lines_to_run("model.torchscript.pt", "torchscript", (InputSpec(name="x", shape=("batch", 2)),), "onednn")
+    assert lines[1] == 'torch.backends.quantized.engine = "onednn"'
+    assert "torch.jit.load" in lines[2]
