@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from app.core.facts import EVERY_FORMAT
-
 InputFile = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
 ArchitectureFile = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="JSON of the network that a state dict belongs to.")
@@ -27,7 +25,9 @@ RecipeFile = Annotated[
 Formats = Annotated[
     list[str] | None,
     typer.Option(
-        "--format", "-f", help=f"{', '.join(EVERY_FORMAT[:-1])} or {EVERY_FORMAT[-1]}, may be repeated; or auto."
+        "--format",
+        "-f",
+        help="onnx, torchscript, state_dict, exported_program or openvino, may be repeated; or auto.",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0)]
