@@ -1,6 +1,7 @@
 """E[x x'] of what the weights of each layer multiply, over training examples: of one size, whatever their number."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,14 +17,28 @@ from worker.run import Run
 _MOST_INPUTS = 8192
 
 
+@dataclass(frozen=True)
+class InputGram:
+    """`matrix` has the shape (groups, in, in); `observations` counts examples and positions."""
+
+    matrix: Tensor
+    observations: int
+
+
 def gram_matrices(network: Network, run: Run, examples: int = EXAMPLES) -> dict[str, Tensor]:
-    """By weight name, of shape (groups, in, in): for Linear layers and convolutions of up to 8192 inputs, in one or two
-    dimensions. Needs `run.data`."""
+    """As `input_grams`, without their observations."""
+    return {name: gram.matrix for name, gram in input_grams(network, run, examples).items()}
+
+
+def input_grams(network: Network, run: Run, examples: int = EXAMPLES) -> dict[str, InputGram]:
+    """By weight name: for Linear layers and convolutions of up to 8192 inputs, in one or two dimensions. Needs
+    `run.data`."""
     recorder = _Recorder(network.module)
     with torch.no_grad():
         for inputs, _ in example_batches(network, run, examples, BATCH_SIZE):
             recorder.run(*inputs)
-    return {name: total / recorder.counts[name] for name, total in recorder.totals.items()}
+    counts = recorder.counts
+    return {name: InputGram(total / counts[name], counts[name]) for name, total in recorder.totals.items()}
 
 
 class _Recorder(fx.Interpreter):

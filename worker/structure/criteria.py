@@ -29,7 +29,7 @@ from app.core.recipes.structured_pruning import Criterion
 from worker.importance.activations import OutputStatistics, output_statistics
 from worker.importance.examples import example_count
 from worker.importance.gradients import Gradients, loss_gradients
-from worker.importance.gram_matrices import gram_matrices
+from worker.importance.gram_matrices import input_grams
 from worker.importance.input_statistics import EXAMPLES
 from worker.importance.lsh import redundancy
 from worker.importance.stability import answer_sensitivity
@@ -67,7 +67,7 @@ class Evidence:
 
     @cached_property
     def grams(self) -> InputGrams:
-        return InputGrams(gram_matrices(self.network, self.run), example_count(self.run, EXAMPLES))
+        return InputGrams(input_grams(self.network, self.run), example_count(self.run, EXAMPLES))
 
     def slices(self, group: Group) -> list[Slices]:
         found = [one for one in group.slices if one.role == self.role]
@@ -200,7 +200,7 @@ def _reconstruction_error(group: Group, evidence: Evidence) -> Tensor | None:
 
 
 def _reader(group: Group, one: Slices, evidence: Evidence) -> Reader | None:
-    weight, gram = evidence.parameters[one.parameter], evidence.grams.of(one.parameter)
+    weight, gram = evidence.parameters[one.parameter], evidence.grams.to_judge(one.parameter)
     if gram is None or not _evenly(group, one):
         return None
     columns = columns_of(weight)[one.indices].reshape(len(group), -1)

@@ -2,33 +2,44 @@
 Very Deep Neural Networks, 2017."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
 
+from worker.importance.gram_matrices import InputGram
 from worker.structure.analysis import Structure
 from worker.structure.removal import kept_indices
 
 
 @dataclass(frozen=True)
 class InputGrams:
-    """By weight name E[x x'] of what it multiplies, of shape (1, in x kernel, in x kernel), over `examples`."""
+    """By weight name E[x x'] of what it multiplies, of shape (in x kernel, in x kernel), over `examples`. In float64,
+    with a ridge, in multiples of the inputs' mean square. None where inputs weren't seen, or where a convolution has
+    groups.
+    """
 
-    matrices: Mapping[str, Tensor]
+    seen: Mapping[str, InputGram]
     examples: int
 
-    def of(self, weight: str) -> Tensor | None:
-        """In float64, with the ridge of one more example, of uncorrelated inputs of the same mean square: few examples
-        leave many solutions, and it is the weights as they are that are known to be good. None where inputs weren't
-        seen, or where a convolution has groups."""
-        matrix = self.matrices.get(weight)
-        if matrix is None or len(matrix) > 1:
+    def to_solve(self, weight: str) -> Tensor | None:
+        """With the ridge of one more example, of uncorrelated inputs: few examples leave many solutions, and it is the
+        weights as they are that are known to be good."""
+        return self._with_ridge(weight, lambda _: 1 / self.examples)
+
+    def to_judge(self, weight: str) -> Tensor | None:
+        """With a ridge that grows with the inputs for each observation: where there are few, weights can be solved so
+        that what was seen hardly changes, whatever goes, and what wasn't seen does."""
+        return self._with_ridge(weight, lambda gram: 1 / self.examples + gram.matrix.shape[-1] / gram.observations)
+
+    def _with_ridge(self, weight: str, ridge: Callable[[InputGram], float]) -> Tensor | None:
+        gram = self.seen.get(weight)
+        if gram is None or len(gram.matrix) > 1:
             return None
-        gram = matrix[0].double()
-        ridge = (gram.diagonal().mean() / self.examples).clamp_min(torch.finfo(torch.float32).tiny)
-        return gram + ridge * torch.eye(len(gram), dtype=gram.dtype)
+        matrix = gram.matrix[0].double()
+        size = (ridge(gram) * matrix.diagonal().mean()).clamp_min(torch.finfo(torch.float32).tiny)
+        return matrix + size * torch.eye(len(matrix), dtype=matrix.dtype)
 
 
 def reconstruct(
@@ -37,7 +48,7 @@ def reconstruct(
     """Solves the weights of `pruned` that lost inputs anew, in place: min E|W x - W' x_kept|^2, with the ridge of
     `grams` on how far W' moves from W. Biases stay. Weights with several owners stay too."""
     for name, weight in _of_one_owner(original):
-        gram = grams.of(name)
+        gram = grams.to_solve(name)
         if gram is None:
             continue
         rows, inputs = (
