@@ -2,8 +2,9 @@
 
     python -m models.peers METHOD FOLDER TARGET
 
-Beside the method's file stands nothing of this project, but two things: where the archive itself can't be traced by
-torch.fx, torch.ao gets the network that we rebuilt from it, and OpenVINO's two files are zipped, to be measured alike.
+Nothing of this project has a part in it, but for two things: torch.ao gets the network that we rebuilt from the
+archive, and so do the others where torch's exporter lacks an operator of it; and OpenVINO's two files are zipped, to be
+measured alike.
 """
 
 import json
@@ -19,6 +20,7 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch.onnx.errors import UnsupportedOperatorError
 
 EXAMPLES = 100
 Feed = dict[str, np.ndarray[Any, Any]]
@@ -39,8 +41,15 @@ class Upload:
             yield {"x": example[None]}
 
     def onnx(self, target: Path) -> Path:
+        try:
+            self._export(self.archive, target)
+        except UnsupportedOperatorError:
+            self._export(self.network(), target)
+        return target
+
+    def _export(self, module: Any, target: Path) -> None:
         torch.onnx.export(
-            self.archive,
+            module,
             (torch.from_numpy(self.examples[:2]),),
             target,
             dynamo=False,
@@ -48,7 +57,6 @@ class Upload:
             output_names=["output"],
             dynamic_axes={"x": {0: "batch"}, "output": {0: "batch"}},
         )
-        return target
 
     def network(self) -> torch.fx.GraphModule:
         from app.core.inputs import InputSpec
@@ -146,7 +154,11 @@ def make(method: str, folder: Path, target: Path) -> None:
 
 def _prepared(upload: Upload, target: Path) -> Path:
     prepared = target.with_suffix(".prepared.onnx")
-    quant_pre_process(upload.onnx(target.with_suffix(".float.onnx")), prepared)
+    written = upload.onnx(target.with_suffix(".float.onnx"))
+    try:
+        quant_pre_process(written, prepared)
+    except Exception:  # its symbolic shapes know few transformers, and its documentation says how to do without
+        quant_pre_process(written, prepared, skip_symbolic_shape=True)
     return prepared
 
 
