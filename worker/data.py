@@ -22,7 +22,7 @@ from torch import Tensor
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts
 from app.core.inputs import InputSpec
-from app.core.tasks import DatasetFile
+from app.core.tasks import DatasetFile, HalfOfTest
 from worker.arrays import Array, open_arrays
 from worker.images import open_images
 
@@ -84,6 +84,7 @@ def _tensor(array: Array, rows: np.ndarray) -> Tensor:
 @dataclass(frozen=True)
 class Dataset:
     arrays: Mapping[str, Array]
+    part: HalfOfTest | None = None
 
     @cached_property
     def train(self) -> Examples:
@@ -91,7 +92,8 @@ class Dataset:
 
     @cached_property
     def test(self) -> Examples:
-        return self._half("test")
+        test = self._half("test")
+        return test if self.part is None else test.at(part_of(len(test), self.part))
 
     @property
     def labelled(self) -> bool:
@@ -135,11 +137,17 @@ def split_rows(count: int) -> dict[str, np.ndarray]:
     return {"test": np.sort(order[:cut]), "train": np.sort(order[cut:])}
 
 
+def part_of(count: int, part: HalfOfTest) -> np.ndarray:
+    """Positions among `count` test examples; the other half has all others."""
+    order = np.random.default_rng(part.seed).permutation(count)
+    return np.sort(order[: count // 2] if part.half == "gate" else order[count // 2 :])
+
+
 def open_dataset(folder: Path, file: DatasetFile) -> Dataset:
     path = folder / file.path
-    dataset = Dataset(open_images(path, file.transform) if file.format == "images" else open_arrays(path, file.format))
-    check_arrays(dataset.arrays)
-    return dataset
+    arrays = open_images(path, file.transform) if file.format == "images" else open_arrays(path, file.format)
+    check_arrays(arrays)
+    return Dataset(arrays, file.part)
 
 
 def check_arrays(arrays: Mapping[str, Array]) -> None:

@@ -94,6 +94,7 @@ def _result(claim: Claim, folder: JobFolder, options: JobOptions, measured: Meas
         upload=FileFacts(size_bytes=folder.model.size_bytes, sha256=folder.model.sha256),
         minimize=options.minimize,
         seed=options.seed,
+        budget=folder.budget,
     )
     addressed = (
         artifact.model_copy(update={"url": artifact_url(claim.job, artifact.name)}) for artifact in result.artifacts

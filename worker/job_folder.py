@@ -4,35 +4,46 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
+from app.core.budgets import Budget
 from app.core.database import Database
 from app.core.errors import NotFound
 from app.core.facts import ModelFormat
 from app.core.queue import Claim
 from app.core.settings import Settings
 from app.core.storage import Storage, no_space_left_is_a_problem
+from app.core.studies.requests import StudyRequest
 from app.core.sweeper import work_folder_name
-from app.core.tables import DatasetRow, JobModelRow, ModelRow
-from app.core.tasks import DatasetFile, ModelFile
+from app.core.tables import DatasetRow, JobModelRow, ModelRow, StudyRow
+from app.core.tasks import DatasetFile, HalfOfTest, ModelFile
 
 MODEL = "inputs/model"
 DATASET = "inputs/dataset"
 
 
 class JobFolder:
-    """The rows are as they were when the job was claimed; `others` are of the models that steps name."""
+    """The rows are as they were when the job was claimed; `others` are of the models that steps name. `budget` is that
+    of the search that the job belongs to, and `part` the half of the test examples that it gets to see."""
 
     def __init__(
-        self, path: Path, model: ModelRow | None, dataset: DatasetRow | None, others: Sequence[ModelRow] = ()
+        self,
+        path: Path,
+        model: ModelRow | None,
+        dataset: DatasetRow | None,
+        others: Sequence[ModelRow] = (),
+        budget: Budget | None = None,
+        part: HalfOfTest | None = None,
     ) -> None:
         self.path = path
         self.model = model
         self.dataset = dataset
         self.others = others
+        self.budget = budget
+        self._part = part
 
     @property
     def outputs(self) -> Path:
@@ -64,7 +75,7 @@ class JobFolder:
         if self.dataset is None:
             return None
         row, task = self.dataset, (self.dataset.facts or {}).get("task")
-        fields = {"path": DATASET, "format": row.format, "task": task, "transform": row.transform}
+        fields = {"path": DATASET, "format": row.format, "task": task, "transform": row.transform, "part": self._part}
         return DatasetFile.model_validate(fields)
 
 
@@ -107,6 +118,7 @@ def prepared(settings: Settings, database: Database, storage: Storage, claim: Cl
         model = session.get(ModelRow, claim.model, options=[joinedload(ModelRow.base)]) if claim.model else None
         others = _named_by_steps(session, claim)
         dataset = session.get(DatasetRow, claim.dataset) if claim.dataset else None
+        study = session.get(StudyRow, claim.study) if claim.study else None
     path = settings.work_dir.resolve() / work_folder_name(claim.job, claim.attempt)
     try:
         with no_space_left_is_a_problem():
@@ -118,9 +130,18 @@ def prepared(settings: Settings, database: Database, storage: Storage, claim: Cl
             _lend(storage, other, path, _path_of(other))
         if dataset is not None:
             storage.lend(dataset.file_key, path / DATASET)
-        yield JobFolder(path, model, dataset, others)
+        yield JobFolder(path, model, dataset, others, *_of_search(study, claim))
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _of_search(study: StudyRow | None, claim: Claim) -> tuple[Budget | None, HalfOfTest | None]:
+    """Of the test examples a trial sees one half, and the job that judges the last candidates the other one."""
+    request = None if study is None else StudyRequest.model_validate(study.request)
+    if request is None or request.search is None:
+        return None, None
+    half: Literal["choice", "gate"] = "gate" if claim.kind == "gate" else "choice"
+    return request.search.budget, HalfOfTest(half=half, seed=request.seeds[0])
 
 
 def _named_by_steps(session: Session, claim: Claim) -> Sequence[ModelRow]:

@@ -6,6 +6,7 @@ compress    one child loads the upload, applies the recipe and writes files;
             one child runs all files interleaved and measures time;
             then the reports are made here and everything is published
 sensitivity one child changes one layer at a time, and its answer is published with a report
+gate        the best files of a search's last candidates answer test examples that no trial saw
 """
 
 from app.core import artifacts, inspections, sensitivity
@@ -18,6 +19,7 @@ from app.core.queue import Queue
 from app.core.sensitivities import Sensitivity
 from app.core.settings import Settings
 from app.core.storage import Storage
+from app.core.studies.gate import GateOptions
 from app.core.submissions import check
 from app.core.tasks import (
     Checkpoint,
@@ -37,6 +39,7 @@ from worker.children_of_job import ChildrenOfJob
 from worker.failures import OWN_CODE, Reported, own_code_refused
 from worker.finishing import Measured, finish
 from worker.finishing_sensitivity import write_sensitivity
+from worker.gate import lend_finalists, read_gate
 from worker.hold import Hold
 from worker.job_folder import JobFolder, prepared
 from worker.limits import Limits
@@ -67,6 +70,8 @@ class JobRunner:
                 self._inspect(hold, folder)
             elif hold.claim.kind == "sensitivity":
                 self._measure_sensitivity(hold, folder)
+            elif hold.claim.kind == "gate":
+                self._read_gate(hold, folder)
             else:
                 self._compress(hold, folder)
 
@@ -106,6 +111,14 @@ class JobRunner:
         assert isinstance(found, Sensitivity)
         files = write_sensitivity(hold.claim, folder, seed, found)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, files, found)
+
+    def _read_gate(self, hold: Hold, folder: JobFolder) -> None:
+        request = {name: hold.claim.request[name] for name in GateOptions.model_fields}
+        options = GateOptions.model_validate(request)
+        children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
+        finalists = lend_finalists(self._database, self.storage, folder, options.candidates)
+        reading = read_gate(children, folder, options, finalists)
+        artifacts.publish(self._database, self.storage, self._queue, hold.claim, {}, reading)
 
     def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, wanted: WantedFiles) -> Checkpoints:
         claim = hold.claim

@@ -1,14 +1,35 @@
-"""What a worker does for a study when one of its jobs has ended."""
+"""What a worker does for studies: when one of their jobs has ended, and now and then."""
+
+import structlog
+from sqlalchemy import select
 
 from app.core.checkpoints import forget
 from app.core.database import Database
+from app.core.errors import Problem
 from app.core.storage import Storage
 from app.core.studies.sharing import UNENDED
 from app.core.tables import StudyRow
+from worker.search.advancing import advance_search
+
+log = structlog.get_logger()
 
 
-def advance(database: Database, storage: Storage, study_id: str) -> None:
+def advance(database: Database, storage: Storage, study_id: str, slots: int) -> None:
+    """A search gets its next trials; what is kept for a study that is over is forgotten."""
+    try:
+        advance_search(database, study_id, slots)
+    except Problem as problem:
+        log.warning("search not advanced", study=study_id, problem=problem.detail)
     with database.reading() as session:
         study = session.get(StudyRow, study_id)
     if study is None or study.status not in UNENDED:
         forget(storage, study_id)
+
+
+def advance_open(database: Database, storage: Storage, slots: int) -> None:
+    """Searches whose time is over, or that were left when a worker was lost."""
+    with database.reading() as session:
+        unended = select(StudyRow.id).where(StudyRow.open, StudyRow.status.in_(UNENDED))
+        studies = session.scalars(unended).all()
+    for study_id in studies:
+        advance(database, storage, study_id, slots)

@@ -23,7 +23,7 @@ from app.core.sweeper import sweep
 from worker.failures import Canceled
 from worker.hold import Hold
 from worker.phases import JobRunner
-from worker.studies import advance
+from worker.studies import advance, advance_open
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Supervisor:
             signal.signal(number, self._end)
         slots = [
             self._slot(("inspect",)),
-            *(self._slot(("compress", "sensitivity")) for _ in range(self._settings.slots)),
+            *(self._slot(("compress", "sensitivity", "gate")) for _ in range(self._settings.slots)),
         ]
         for slot in slots:
             slot.start()
@@ -120,7 +120,7 @@ class Supervisor:
         if self._queue.is_over(claim):
             checkpoints.forget(self._runner.storage, claim.job)
             if claim.study is not None:
-                advance(self._database, self._runner.storage, claim.study)
+                advance(self._database, self._runner.storage, claim.study, self._settings.slots)
         log.info("job ended", job=claim.job, attempt=claim.attempt)
 
     def _keep_house(self) -> None:
@@ -130,6 +130,7 @@ class Supervisor:
             try:
                 workers.sign_of_life(self._database, self._worker)
                 self._queue.recover()
+                advance_open(self._database, self._runner.storage, self._settings.slots)
                 if time.monotonic() - swept_at > SWEEP_SECONDS:
                     swept_at = time.monotonic()
                     sweep(self._database, self._runner.storage, self._settings)

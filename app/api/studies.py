@@ -57,7 +57,8 @@ async def start_study(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Study:
-    """Compares recipes on one model: one job for each recipe, each value in its lists and each seed.
+    """Compares recipes on one model: one job for each recipe, each value in its lists and each seed. With `search` in
+    place of `recipes` it looks for one that keeps to a budget.
 
     Any field of a step that takes one value may have a list of them. With `controls` each pruning is also run at random
     and by plain magnitude. All is checked before anything is queued. Steps that jobs begin with alike are run once.

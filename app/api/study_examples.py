@@ -37,6 +37,20 @@ REQUESTS: dict[str, Any] = {
             "controls": False,
         },
     },
+    "search": {
+        "summary": "A search: lose at most one point, be as fast as possible",
+        "value": {
+            "model": "model_…",
+            "dataset": "dataset_…",
+            "search": {
+                "budget": {"max_quality_drop": 0.01},
+                "minimize": "latency",
+                "trials": 20,
+                "seconds": 1800,
+            },
+            "outputs": ["auto"],
+        },
+    },
     "without data": {
         "summary": "Without data, judged by agreement with the upload on random inputs",
         "value": {
@@ -77,7 +91,7 @@ _RECIPES: list[dict[str, Any]] = [
 
 def _point(position: int, control: bool, **figures: Any) -> dict[str, Any]:
     point = {"job": _JOB_IDS[position], "status": "queued", "recipe": _RECIPES[position], "control": control, "seed": 0}
-    measured = ("size_bytes", "latency_ms", "macs", "quality", "quality_change", "speedup")
+    measured = ("size_bytes", "latency_ms", "macs", "quality", "quality_change", "quality_change_ci95", "speedup")
     return {**point, **dict.fromkeys(measured), "on_front": False, **figures}
 
 
@@ -91,6 +105,7 @@ QUEUED_STUDY: dict[str, Any] = {
     "baseline": None,
     "metric": None,
     "saved": {"steps_run": 0, "steps_shared": 0, "seconds_saved": 0.0},
+    "gate": None,
     "failures": [],
     "warnings": [],
 }

@@ -11,12 +11,13 @@ from app.core.sensitivities import Sensitivity
 from app.core.sensitivity_tables import amount, columns_of, summary
 from app.core.sensitivity_tables import table as table_of
 from app.core.sensitivity_tables import title as title_of
+from app.core.studies.gate import GateReading
 
 NOTHING = "-"
 
 
 def print_result(job: Job) -> None:
-    if job.result is None:
+    if job.result is None or isinstance(job.result, GateReading):  # which its study tells of
         return
     if isinstance(job.result, Sensitivity):
         _print_sensitivity(job.result)

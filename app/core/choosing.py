@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.core.budgets import Budget, Cost, drop_of
 from app.core.intervals import ratio_of_medians_ci95
 from app.core.job_options import Goal
 from app.core.measurements import Latency, Measurement, Metric, Quality
@@ -54,9 +55,24 @@ def _is_float_sibling(each: MeasuredFile, artifacts: Sequence[MeasuredFile]) -> 
     )
 
 
-def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int) -> Choice:
+@dataclass(frozen=True)
+class Bounds:
+    """A budget, and the upload's quality against which it counts."""
+
+    budget: Budget
+    upload: Quality | None
+
+    def cost(self, each: MeasuredFile) -> Cost:
+        before, now = self.upload, each.measurement.quality
+        drop = drop_of(now.metric, now.value - before.value) if now and before else None
+        return Cost(each.measurement.size_bytes, each.latency.median if each.latency else None, drop)
+
+
+def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int, bounds: Bounds | None = None) -> Choice:
     """Of files that were tried beside each other all are delivered, and the best of those that keep the quality is
-    named."""
+    named; with `bounds`, of those that keep to the budget."""
+    if bounds is not None:
+        return _choose_within(artifacts, minimize, bounds)
     if any(each.file.precision is not None for each in artifacts):
         kept = _keeping_quality(artifacts)
         return Choice(_best(kept, minimize), (), tuple(artifacts), tuple(e for e in artifacts if e not in kept))
@@ -64,6 +80,20 @@ def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int) -> Choi
     best = _best([each for each in artifacts if each not in siblings], minimize)
     faster = tuple(each for each in siblings if _is_faster(each, best, seed))
     return Choice(best, faster, tuple(each for each in artifacts if each not in siblings or each in faster))
+
+
+def _choose_within(artifacts: Sequence[MeasuredFile], minimize: Goal, bounds: Bounds) -> Choice:
+    """Where none keeps to the budget, the one that comes nearest; without a bound of quality, the one that keeps most
+    of it."""
+    costs = {each.file.name: bounds.cost(each) for each in artifacts}
+    kept = [each for each in artifacts if not bounds.budget.needed_by(costs[each.file.name])]
+    if not kept:
+        best = min(artifacts, key=lambda each: bounds.budget.excess(costs[each.file.name]))
+    elif bounds.budget.max_quality_drop is None:
+        best = min(kept, key=lambda each: costs[each.file.name].quality_drop or 0)
+    else:
+        best = _best(kept, minimize)
+    return Choice(best, (), tuple(artifacts))
 
 
 def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:

@@ -21,13 +21,14 @@ from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
 from app.core.sensitivities import Sensitivity
 from app.core.storage import Storage
+from app.core.studies.gate import GateReading
 from app.core.studies.lifecycle import job_ended, refuse_change_within
 from app.core.studies.sharing import UNENDED
 from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow, StudyRow
 from app.core.tasks import MeasureOptions
 from app.core.times import Time
 
-JobKind = Literal["compress", "inspect", "sensitivity"]
+JobKind = Literal["compress", "inspect", "sensitivity", "gate"]
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 FINISHED: tuple[Status, ...] = ("succeeded", "failed", "canceled")
 
@@ -66,7 +67,9 @@ class Job(Schema):
     minimize: Goal | None
     measure: MeasureOptions | None
     limits: JobLimits | None
-    result: Result | Sensitivity | None = Field(description="A `Sensitivity` of a job of that kind.")
+    result: Result | Sensitivity | GateReading | None = Field(
+        description="Of a job of kind `sensitivity` or `gate`, what it has found."
+    )
     error: ProblemBody | None
     created_at: Time
     started_at: Time | None

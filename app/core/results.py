@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from app.core.choosing import Choice, FileFacts, MeasuredFile, choose, slower_than_float
+from app.core.budgets import Budget
+from app.core.choosing import Bounds, Choice, FileFacts, MeasuredFile, choose, slower_than_float
 from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
@@ -37,15 +38,17 @@ def assemble(
     upload: FileFacts,
     minimize: Goal,
     seed: int,
+    budget: Budget | None = None,
 ) -> Result:
     """`measurements` by file name; `written` by path relative to the job's folder, companions too; `upload` is of the
-    file as it was uploaded, whatever it was turned into to be run.
+    file as it was uploaded, whatever it was turned into to be run. The best file is one that keeps to the `budget`.
 
     Only the files named in the result's `artifacts`, with their companions, are to be delivered.
     """
     files = [_measured(file, measurements[file.name], timings, written, upload) for file in compression.files]
     baseline = next(each for each in files if each.file.role == "upload")
-    choice = choose([each for each in files if each.file.role == "artifact"], minimize, seed)
+    bounds = None if budget is None else Bounds(budget, baseline.measurement.quality)
+    choice = choose([each for each in files if each.file.role == "artifact"], minimize, seed, bounds)
     best = choice.best
     steps = _steps(compression, files, best)
     comparison = _compared(baseline, _uncompressed(files, baseline, best, compression), best, seed)

@@ -66,11 +66,21 @@ class ModelFile(Schema):
         return frozenset({self.format}) | (self.base.formats() if self.base else frozenset())
 
 
+class HalfOfTest(Schema):
+    """One half of the test examples, which the `seed` has drawn. A search chooses by one, and proves by the other."""
+
+    half: Literal["choice", "gate"]
+    seed: int
+
+
 class DatasetFile(Schema):
+    """Of its test examples only the `part` is there for a child, if one is named."""
+
     path: InFolder
     format: DatasetFormat
     task: DataTask | None = None
     transform: ImageTransform | None = None
+    part: HalfOfTest | None = None
 
 
 class MeasureOptions(Schema):

@@ -153,7 +153,13 @@ def test_it_is_canceled_and_deleted(client: TestClient, study: Any) -> None:
         ({"seeds": list(range(60))}, "too_many_jobs", "recipes"),
         ({"outputs": ["onnx", "onnx"]}, "invalid_request", "body"),
         ({"surprise": 1}, "invalid_request", "surprise"),
-        ({"recipes": None}, "invalid_request", "recipes"),
+        ({"recipes": None}, "invalid_request", "body"),
+        ({"search": {"budget": {"max_quality_drop": 0.01}}}, "invalid_request", "body"),
+        ({"recipes": None, "search": {"budget": {}}}, "invalid_request", "search.budget"),
+        ({"recipes": None, "search": {"budget": {"max_quality_drop": 2}}}, "invalid_request",
+         "search.budget.max_quality_drop"),
+        ({"recipes": None, "dataset": None, "search": {"budget": {"max_quality_drop": 0.01}}}, "budget_without_data",
+         "dataset"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(

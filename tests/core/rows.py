@@ -55,7 +55,7 @@ def dataset_row(identifier: str = "dataset_1", task: str = "classification", **v
     arrays = {"x_train": {"shape": [8, 4], "dtype": "float32"}, **labels}
     return DatasetRow(
         id=identifier,
-        facts={"arrays": arrays, "task": task, "examples": {"train": 8, "test": 2}, "classes": 2},
+        facts={"arrays": arrays, "task": task, "examples": {"train": 8, "test": 40}, "classes": 2},
         arrays=arrays,
         **{
             "owner": "local",

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
-from app.core.tasks import DatasetFile
+from app.core.tasks import DatasetFile, HalfOfTest
 from worker.data import Dataset, open_dataset
 
 NPZ = DatasetFile(path="inputs/data.npz", format="npz")
@@ -156,3 +156,21 @@ def test_a_damaged_file_is_refused(tmp_path: Path, file_format: str) -> None:
     with pytest.raises(Invalid) as caught:
         open_dataset(tmp_path, DatasetFile(path="inputs/data", format=file_format))
     assert caught.value.code == "dataset_malformed"
+
+
+def test_both_halves_of_the_test_examples_are_all_of_them_and_nothing_twice(tmp_path: Path) -> None:
+    """And training examples are the same, whichever half is there."""
+    np.savez(tmp_path / "inputs" / "data.npz", x=np.arange(105, dtype=np.float32)[:, None], y=np.arange(105))
+
+    def opened(part: HalfOfTest | None) -> Dataset:
+        return open_dataset(tmp_path, DatasetFile(path="inputs/data.npz", format="npz", part=part))
+
+    whole = opened(None)
+    choice, gate = (opened(HalfOfTest(half=half, seed=3)) for half in ("choice", "gate"))
+    assert (len(choice.test), len(gate.test)) == (11, 10)
+    assert not set(choice.test.rows) & set(gate.test.rows)
+    assert set(choice.test.rows) | set(gate.test.rows) == set(whole.test.rows)
+    assert not set(gate.test.rows) & set(choice.train.rows)
+    assert np.array_equal(choice.train.rows, whole.train.rows)
+    assert np.array_equal(gate.test.rows, opened(HalfOfTest(half="gate", seed=3)).test.rows)
+    assert not np.array_equal(gate.test.rows, opened(HalfOfTest(half="gate", seed=4)).test.rows)

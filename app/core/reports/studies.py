@@ -13,25 +13,29 @@ from app.core.recipes.wording import in_words
 from app.core.reports.policy import CONTENT_POLICY, SCRIPT
 from app.core.reports.rendering import templates
 from app.core.reports.study_charts import pareto_charts
+from app.core.studies.gate import GateFile, GateReading
 from app.core.studies.schemas import ReportedStudy, Spread, Study, StudyGroup
 
 StudyReportKind = Literal["html", "md", "json"]
 
-EXPLANATIONS = (
+_COMMON = (
     (
         "Front",
         "No other recipe is at least as good in size, time, multiply-accumulates and quality together, and better in "
         "one of them. The line in a chart is the front of that chart alone.",
     ),
     (
-        "Controls",
-        "Pruning of the same amount at random and by plain magnitude, with all other steps as they were. A criterion "
-        "shows its worth only beside them.",
-    ),
-    (
         "Time",
         "Every job times its files beside the upload, in one process and in random order. Jobs are compared by that "
         "speed-up; times in milliseconds are the upload's median over all jobs, divided by it.",
+    ),
+)
+EXPLANATIONS = (
+    *_COMMON,
+    (
+        "Controls",
+        "Pruning of the same amount at random and by plain magnitude, with all other steps as they were. A criterion "
+        "shows its worth only beside them.",
     ),
     (
         "Seeds",
@@ -41,6 +45,20 @@ EXPLANATIONS = (
         "Best",
         "The fastest (or smallest, if that was asked for) of the recipes that keep the quality. It is chosen by the "
         "test data, so that its own quality on new data may be somewhat lower.",
+    ),
+)
+EXPLANATIONS_OF_SEARCH = (
+    *_COMMON,
+    (
+        "Trials",
+        "All figures of trials are on one half of the test examples, drawn by the search's seed: the choice half. "
+        "Their training and calibration see training examples alone.",
+    ),
+    (
+        "Budget",
+        "The other half, the gate, is read once, when the search is over, for two trials at most: the cheapest that "
+        "keeps to the budget on the choice half, and the cheapest that surely does. Proved means that the 95 % "
+        "interval of the change on the gate, paired by example, lies inside the budget; measured, that the change is.",
     ),
 )
 
@@ -76,12 +94,16 @@ def _shown(report: ReportedStudy) -> dict[str, object]:
         "rows": [_row(study, number, group) for number, group in enumerate(study.groups, start=1)],
         "charts": list(pareto_charts(study)),
         "failures": [(failure, in_words(failure.recipe)) for failure in study.failures],
-        "explanations": EXPLANATIONS,
+        "gate": [_gate_row(study.gate, file) for file in study.gate.files] if study.gate else [],
+        "explanations": EXPLANATIONS if study.request.search is None else EXPLANATIONS_OF_SEARCH,
         "request": study.request.model_dump_json(indent=2, exclude_none=True),
     }
 
 
 def summary(study: Study) -> str:
+    if study.request.search is not None:
+        trials = f"{_counted(len(study.groups), 'trial')} of a search succeeded"
+        return f"{trials}. {study.best.why}" if study.best else f"{trials}."
     controls = sum(group.control for group in study.groups)
     recipes = len(study.groups) - controls
     beside = f" and {_counted(controls, 'control')}" if controls else ""
@@ -115,6 +137,31 @@ class RecipeRow:
     control: bool
     on_front: bool
     best: bool
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """What the gate half says of a candidate's best file."""
+
+    job: str
+    file: str
+    examples: int
+    before: str
+    after: str
+    change: str
+    interval: str
+
+
+def _gate_row(gate: GateReading, file: GateFile) -> GateRow:
+    return GateRow(
+        job=file.job,
+        file=file.file,
+        examples=file.quality.examples,
+        before=figures.quality(gate.metric, gate.baseline.value),
+        after=figures.quality(gate.metric, file.quality.value),
+        change=figures.change(gate.metric, file.change),
+        interval=figures.change_interval(gate.metric, file.change_ci95),
+    )
 
 
 def _upload(study: Study) -> UploadRow | None:

@@ -50,7 +50,16 @@ def pareto_charts(study: Study) -> Iterator[tuple[str, str]]:
         marks = list(_marks(study, cost))
         if len(marks) > 1:
             metric = study.metric.replace("_", " ")
-            yield f"{cost.caption} against {metric}", drawn(_scatter(marks, cost, study.metric))
+            yield f"{cost.caption} against {metric}", drawn(_scatter(marks, cost, study.metric, _least_quality(study)))
+
+
+def _least_quality(study: Study) -> float | None:
+    """That the budget of a search allows."""
+    search, upload = study.request.search, study.baseline
+    if search is None or search.budget.max_quality_drop is None or upload is None or upload.quality is None:
+        return None
+    drop = search.budget.max_quality_drop
+    return upload.quality + (drop if study.metric == "mean_squared_error" else -drop)
 
 
 def _time(group: StudyGroup, study: Study) -> Spread | None:
@@ -103,7 +112,7 @@ def _marks(study: Study, cost: Cost) -> Iterator[Mark]:
             )
 
 
-def _scatter(marks: Sequence[Mark], cost: Cost, metric: Metric) -> Specification:
+def _scatter(marks: Sequence[Mark], cost: Cost, metric: Metric, least_quality: float | None) -> Specification:
     divisor, unit = _unit([mark.cost for mark in marks], cost)
     front = _front(marks, metric)
     values: Values = [_value(mark, divisor, cost, metric, is_on_front=mark in front) for mark in marks]
@@ -112,7 +121,17 @@ def _scatter(marks: Sequence[Mark], cost: Cost, metric: Metric) -> Specification
     across = logarithmic("cost", f"{unit}, logarithmic", costs) if wide else horizontal("cost", unit)
     up = horizontal("quality", "" if metric == "mean_squared_error" else "%")
     up["axis"] |= {"labelFlush": False}
-    return styled(values, list(_layers(across, up)), WIDTH, HEIGHT)
+    layers = list(_layers(across, up))
+    if least_quality is not None:
+        layers.insert(0, _budget_line(least_quality if metric == "mean_squared_error" else 100 * least_quality, up))
+    return styled(values, layers, WIDTH, HEIGHT)
+
+
+def _budget_line(quality: float, up: Specification) -> Specification:
+    return {
+        "mark": {"type": "rule", "stroke": "var(--ink)", "strokeWidth": 1, "strokeDash": [4, 3], "opacity": 0.6},
+        "encoding": {"y": {name: value for name, value in up.items() if name != "field"} | {"datum": quality}},
+    }
 
 
 def _layers(across: Specification, up: Specification) -> Iterator[Specification]:

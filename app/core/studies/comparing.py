@@ -8,6 +8,7 @@ from app.core.errors import ProblemBody
 from app.core.measurements import Metric, Result
 from app.core.recipes.recipe import Recipe
 from app.core.studies.front import front_of
+from app.core.studies.gate import GateReading
 from app.core.studies.schemas import Failure, Saved, Spread, StudyBaseline, StudyGroup, StudyPoint
 from app.core.tables import JobRow
 
@@ -69,6 +70,7 @@ def _point(job: StudyJob) -> StudyPoint:
             "macs": best.macs,
             "quality": best.quality.value if best.quality else None,
             "quality_change": comparison.quality_change,
+            "quality_change_ci95": comparison.quality_change_ci95,
             "speedup": comparison.speedup.median if comparison.speedup else None,
         }
     )
@@ -116,6 +118,12 @@ def _baseline(results: Sequence[Result]) -> StudyBaseline | None:
         macs=first.macs,
         quality=first.quality.value if first.quality else None,
     )
+
+
+def gate_of(rows: Sequence[JobRow]) -> GateReading | None:
+    """Of all jobs of a study; None until the gate was read."""
+    read = (row.result for row in rows if row.kind == "gate" and row.result is not None)
+    return next((GateReading.model_validate(result) for result in read), None)
 
 
 def saved(jobs: Sequence[StudyJob]) -> Saved:

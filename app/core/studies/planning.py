@@ -10,12 +10,12 @@ from app.core.studies.requests import MOST_JOBS, StudyRequest
 
 
 class PlannedJob(Schema):
-    """`written` is the position of the recipe in the request that it comes from."""
+    """`written` is the position of the recipe in the request that it comes from; None of a trial of a search."""
 
     recipe: Recipe
     seed: int
     control: bool = False
-    written: int = 0
+    written: int | None = 0
 
 
 def planned_jobs(request: StudyRequest) -> tuple[PlannedJob, ...]:
@@ -30,7 +30,7 @@ def planned_jobs(request: StudyRequest) -> tuple[PlannedJob, ...]:
 
 def _points(request: StudyRequest) -> Iterator[PlannedJob]:
     known: list[Recipe] = []
-    for position, varied in enumerate(request.recipes):
+    for position, varied in enumerate(request.recipes or ()):
         for recipe in varied.points:
             if recipe not in known:
                 known.append(recipe)

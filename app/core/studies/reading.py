@@ -15,10 +15,11 @@ from app.core.logs import Logs
 from app.core.pages import Page, find_owned, page_of_owned
 from app.core.storage import Storage
 from app.core.studies.best import best_of, warnings_about
-from app.core.studies.comparing import StudyJob, compared, failures, saved
+from app.core.studies.comparing import StudyJob, compared, failures, gate_of, saved
 from app.core.studies.lifecycle import conclude_if_over
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import ReportedStudy, Study, StudySummary
+from app.core.studies.verdict import best_of_search
 from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 
 
@@ -96,20 +97,26 @@ def get_reported(database: Database, caller: Caller, study_id: str) -> ReportedS
 
 
 def present(session: Session, study: StudyRow) -> Study:
-    found = [StudyJob.of(row) for row in _rows(session, study.id)]
+    rows = _rows(session, study.id)
+    found = [StudyJob.of(row) for row in rows if row.kind == "compress"]
     request = StudyRequest.model_validate(study.request)
-    comparison = compared(found)
+    comparison, gate = compared(found), gate_of(rows)
     failed = tuple(failures(found))
     return Study(
         **_summary_fields(study),
         request=request,
         points=comparison.points,
         front=tuple(point.job for point in comparison.points if point.on_front),
-        best=best_of(comparison, request.minimize),
+        best=(
+            best_of(comparison, request.minimize)
+            if request.search is None
+            else best_of_search(comparison, request.search, gate)
+        ),
         groups=comparison.groups,
         baseline=comparison.baseline,
         metric=comparison.metric,
         saved=saved(found),
+        gate=gate,
         failures=failed,
         warnings=tuple(warnings_about(comparison, len(failed))),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from itertools import product
 from math import prod
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     ConfigDict,
@@ -20,9 +20,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
-from app.core.job_options import RunOptions, Seed
+from app.core.budgets import Budget
+from app.core.job_options import AUTO, RunOptions, Seed
 from app.core.recipes import TECHNIQUES
 from app.core.recipes.recipe import Recipe
+from app.core.schemas import Schema
 
 MOST_JOBS = 100
 
@@ -90,12 +92,24 @@ class VariedRecipe(RootModel[dict[str, JsonValue]]):
         return {"anyOf": [handler(Recipe.__pydantic_core_schema__), varied]}
 
 
+class Search(Schema):
+    """Recipes are made up and tried until `trials` have ended or `seconds` are over."""
+
+    budget: Budget
+    minimize: Literal["latency", "size", "macs"] = Field("latency", description="Of what keeps to the budget.")
+    trials: int = Field(20, ge=1, le=MOST_JOBS)
+    seconds: int = Field(1800, ge=1, le=604_800)
+
+
 class StudyRequest(RunOptions):
-    """Recipes to compare on one model, each run with every seed."""
+    """Recipes to compare on one model, each run with every seed; or a search for the best one."""
 
     model: str = Field(max_length=40, examples=["model_…"])
     dataset: str | None = Field(None, max_length=40, examples=["dataset_…"])
-    recipes: tuple[VariedRecipe, ...] = Field(max_length=MOST_JOBS, json_schema_extra={"minItems": 1})
+    recipes: tuple[VariedRecipe, ...] | None = Field(
+        None, max_length=MOST_JOBS, description="At least one.", json_schema_extra={"minItems": 1}
+    )
+    search: Search | None = None
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_JOBS)] = (0,)
     controls: bool = Field(
         True, description="Adds to each pruning the same amount removed at random, and by plain magnitude."
@@ -103,8 +117,8 @@ class StudyRequest(RunOptions):
 
     @field_validator("recipes")
     @classmethod
-    def _are_some(cls, recipes: tuple[VariedRecipe, ...]) -> tuple[VariedRecipe, ...]:
-        if not recipes:
+    def _are_some(cls, recipes: tuple[VariedRecipe, ...] | None) -> tuple[VariedRecipe, ...] | None:
+        if recipes is not None and not recipes:
             raise ValueError("there is no recipe to compare: give at least one")
         return recipes
 
@@ -114,6 +128,21 @@ class StudyRequest(RunOptions):
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed stands here twice")
         return seeds
+
+    @model_validator(mode="after")
+    def _compares_or_searches(self) -> "StudyRequest":
+        if (self.recipes is None) == (self.search is None):
+            raise ValueError("give either `recipes`, to compare them, or `search`, to find one")
+        if self.search is not None and len(self.seeds) > 1:
+            raise ValueError("a search has one seed: send several searches for several `seeds`")
+        return self
+
+    @model_validator(mode="after")
+    def _tries_every_format(self) -> "StudyRequest":
+        """A search that names no outputs chooses them, too."""
+        if self.search is None or "outputs" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"outputs": (AUTO,)})
 
 
 def each_once(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:

@@ -9,6 +9,7 @@ from app.core.jobs import Status
 from app.core.measurements import Metric
 from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
+from app.core.studies.gate import GateReading
 from app.core.studies.requests import StudyRequest
 from app.core.times import Time
 
@@ -32,6 +33,7 @@ class StudyPoint(Schema):
     macs: int | None = None
     quality: float | None = None
     quality_change: float | None = None
+    quality_change_ci95: tuple[float, float] | None = None
     speedup: float | None = None
     on_front: bool = False
 
@@ -121,6 +123,7 @@ class Study(StudySummary):
     baseline: StudyBaseline | None
     metric: Metric | None
     saved: Saved
+    gate: GateReading | None = Field(None, description="Of a search: quality on the half that no trial saw.")
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
 

@@ -13,10 +13,12 @@ from app.core.events import add_study_event
 from app.core.ids import new_id
 from app.core.job_options import JobOptions, RunOptions
 from app.core.keys import Caller
+from app.core.recipes.recipe import Recipe
 from app.core.studies.planning import PlannedJob, planned_jobs
 from app.core.studies.reading import present
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import Study
+from app.core.studies.search_checks import check_search
 from app.core.studies.sharing import UNENDED, arrange
 from app.core.submissions import (
     Idempotency,
@@ -36,14 +38,30 @@ def submit_study(
         study = earlier(session, StudyRow, caller, idempotency)
         if study is None:
             study = _new_study(session, caller, request, idempotency)
-            add_jobs(session, caller, study, request, planned_jobs(request))
+            add_jobs(session, caller, study, run_options(request), _first_jobs(request))
         return present(session, study)
+
+
+def _first_jobs(request: StudyRequest) -> tuple[PlannedJob, ...]:
+    """Of a search the first trial alone: the network with no step. Workers add the others."""
+    if request.search is None:
+        return planned_jobs(request)
+    return (PlannedJob(recipe=Recipe(steps=()), seed=request.seeds[0], written=None),)
+
+
+def run_options(request: StudyRequest) -> RunOptions:
+    """What is said of each of its jobs."""
+    if request.search is None or request.search.minimize == "macs":
+        return request
+    return request.model_copy(update={"minimize": request.search.minimize})
 
 
 def _new_study(session: Session, caller: Caller, request: StudyRequest, idempotency: Idempotency | None) -> StudyRow:
     model = models.find(session, caller, request.model)
     dataset = datasets.find(session, caller, request.dataset) if request.dataset else None
     refuse_rejected(("model", model), ("data set", dataset))
+    if request.search is not None:
+        check_search(request.search, model, dataset)
     study = StudyRow(
         id=new_id("study"),
         owner=caller.id,
@@ -52,6 +70,7 @@ def _new_study(session: Session, caller: Caller, request: StudyRequest, idempote
         model_id=model.id,
         dataset_id=dataset and dataset.id,
         request=request.model_dump(mode="json", exclude_none=True),
+        open=request.search is not None,
         idempotency_key=idempotency and idempotency.key,
         idempotency_hash=idempotency and idempotency.hash,
         created_at=time.time(),
@@ -102,7 +121,7 @@ def _options(options: RunOptions, planned: PlannedJob) -> JobOptions:
 
 def _located(problem: Problem, planned: PlannedJob) -> Problem:
     """The same, saying which recipe of the request it is about."""
-    place = f"recipes.{planned.written}"
+    place = "search" if planned.written is None else f"recipes.{planned.written}"
     if problem.step is not None:
         place = f"{place}.steps.{problem.step}"
     return type(problem)(

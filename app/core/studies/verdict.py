@@ -1,0 +1,214 @@
+"""Which trial of a search to take, whether its budget is kept, and why, in plain words.
+
+Trials are chosen by the choice half of the test examples, and judged by the gate half, which none of them saw.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
+
+from app.core import figures
+from app.core.budgets import Bound, Budget, Cost, drop_interval, drop_of
+from app.core.measurements import Metric
+from app.core.recipes.wording import in_words
+from app.core.studies.comparing import Comparison
+from app.core.studies.gate import MOST_CANDIDATES, GateFile, GateReading
+from app.core.studies.requests import Search
+from app.core.studies.schemas import Best, MetBudget, StudyPoint
+
+
+def cost_of(point: StudyPoint, metric: Metric | None) -> Cost:
+    """On the choice half."""
+    known = metric is not None and point.quality_change is not None
+    drop = drop_of(metric, point.quality_change) if known else None  # type: ignore[arg-type]
+    return Cost(point.size_bytes or 0, point.latency_ms, drop)
+
+
+def value_of(point: StudyPoint, search: Search, metric: Metric | None) -> float:
+    """What the search makes as small as it can; time as a share of the upload's, which was timed beside it."""
+    if search.budget.max_quality_drop is None:
+        drop = cost_of(point, metric).quality_drop
+        return float("inf") if drop is None else drop
+    if search.minimize == "latency":
+        return 1 / point.speedup if point.speedup else 1.0
+    value = point.size_bytes if search.minimize == "size" else point.macs
+    return float(value or 0)
+
+
+def measured_points(points: Sequence[StudyPoint]) -> list[StudyPoint]:
+    return [point for point in points if point.size_bytes is not None]
+
+
+def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
+    """Those that the gate is read for: of those that keep to the budget on the choice half the one with the least
+    cost, and the one with the least cost of those of which that is sure (else, the one that loses least).
+
+    None where none keeps to it: there is nothing to prove.
+    """
+    metric, budget = comparison.metric, search.budget
+    keeping = [p for p in measured_points(comparison.points) if not budget.needed_by(cost_of(p, metric))]
+    if not keeping:
+        return []
+
+    def value(point: StudyPoint) -> float:
+        return value_of(point, search, metric)
+
+    sure = [point for point in keeping if _largest_drop(point, metric) <= _allowed(budget)]
+    safe = min(sure, key=value) if sure else min(keeping, key=lambda point: _largest_drop(point, metric))
+    chosen = [min(keeping, key=value), safe]
+    return [point for number, point in enumerate(chosen) if point not in chosen[:number]][:MOST_CANDIDATES]
+
+
+def _largest_drop(point: StudyPoint, metric: Metric | None) -> float:
+    if metric is None or point.quality_change_ci95 is None:
+        return float("inf")
+    return drop_interval(metric, point.quality_change_ci95)[1]
+
+
+def _allowed(budget: Budget) -> float:
+    return float("inf") if budget.max_quality_drop is None else budget.max_quality_drop
+
+
+def best_of_search(comparison: Comparison, search: Search, gate: GateReading | None) -> Best | None:
+    """None until a trial has succeeded. Until the gate was read, what the choice half says."""
+    points = measured_points(comparison.points)
+    if not points:
+        return None
+    if gate is not None:
+        return _best_by_gate(comparison, search, gate)
+    chosen = candidates(comparison, search)
+    if not chosen:
+        return _nearest(points, comparison, search)
+    why = (
+        f"{_named(chosen[0])} is {_superlative(search)} of the trials that keep to the budget so far: "
+        f"{_figures(chosen[0], comparison)}. That is on the half of the test examples by which it was chosen; the "
+        "other half, which would prove it, was not read."
+    )
+    return Best(job=chosen[0].job, met_budget="measured", why=why)
+
+
+def _best_by_gate(comparison: Comparison, search: Search, gate: GateReading) -> Best:
+    """The least cost of what is proved; else, of what keeps to the budget here too, what loses least."""
+    points = {point.job: point for point in comparison.points}
+    met = {file.job: _met(file, gate, search.budget) for file in gate.files}
+
+    def in_order(file: GateFile) -> tuple[int, float]:
+        rank = ("proved", "measured", "no").index(met[file.job])
+        return rank, value_of(points[file.job], search, comparison.metric) if rank == 0 else gate.drop(file)
+
+    file = min(gate.files, key=in_order)
+    why = " ".join(_reasons(file, met[file.job], points[file.job], comparison, search, gate))
+    return Best(job=file.job, met_budget=met[file.job], why=why)
+
+
+def _met(file: GateFile, gate: GateReading, budget: Budget) -> MetBudget:
+    """Sizes are known, and a latency is only ever measured."""
+    if gate.largest_drop(file) <= _allowed(budget):
+        is_sure = budget.max_quality_drop is not None or budget.max_latency_ms is None
+        return "proved" if is_sure else "measured"
+    return "measured" if gate.drop(file) <= _allowed(budget) else "no"
+
+
+def _reasons(
+    file: GateFile, met: MetBudget, point: StudyPoint, comparison: Comparison, search: Search, gate: GateReading
+) -> Iterator[str]:
+    trials, allowed = len(measured_points(comparison.points)), search.budget.max_quality_drop
+    yield f"{_named(point)} is {_chosen_as(met, search)} of {trials} trials: {_figures(point, comparison)}."
+    change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
+    yield (
+        f"On {file.quality.examples} test examples that neither training nor the choice among trials saw, "
+        f"{_called(gate.metric)} changed by {change}, 95 % interval {interval}."
+    )
+    if allowed is None:
+        return
+    bound = _written("max_quality_drop", allowed, gate.metric)
+    if met == "proved":
+        yield f"All of that lies inside the budget of {bound}."
+    elif met == "measured":
+        needed = gate.examples_to_prove(file, allowed)
+        yield f"That is inside the budget of {bound}, and the interval is not: {_proof(needed)}"
+    else:
+        yield (
+            f"The budget of {bound} was kept on the examples by which it was chosen, and not on these. Allow "
+            f"{_written('max_quality_drop', gate.drop(file), gate.metric)}, send more test examples, or search longer."
+        )
+
+
+def _proof(needed: int | None) -> str:
+    if needed is None:
+        return "no number of examples would prove a change that is as large as the budget."
+    return f"about {2 * needed:,} test examples in the data set would prove it, of which the gate gets half."
+
+
+def _chosen_as(met: MetBudget, search: Search) -> str:
+    return _superlative(search) if met == "proved" else "the one to take"
+
+
+def _nearest(points: Sequence[StudyPoint], comparison: Comparison, search: Search) -> Best:
+    metric, budget = comparison.metric, search.budget
+    nearest = min(points, key=lambda point: budget.excess(cost_of(point, metric)))
+    needed = budget.needed_by(cost_of(nearest, metric))
+    known = [f"`{name}` {_written(name, value, metric)}" for name, value in needed.items() if isfinite(value)]
+    why = (
+        f"None of {len(points)} trials keeps to the budget. {_named(nearest)} comes nearest: "
+        f"{_figures(nearest, comparison)}. {_relaxed(known)}{' '.join(_bounds(points, comparison, search))}"
+    )
+    return Best(job=nearest.job, met_budget="no", why=why)
+
+
+def _relaxed(known: Sequence[str]) -> str:
+    if not known:
+        return "Its quality could not be measured. "
+    return f"It would take {' and '.join(known)}. "
+
+
+def _bounds(points: Sequence[StudyPoint], comparison: Comparison, search: Search) -> Iterator[str]:
+    """How far the trials came in each bound alone."""
+    readings: dict[Bound, Callable[[Cost], float | None]] = {
+        "max_quality_drop": lambda cost: cost.quality_drop,
+        "max_size_bytes": lambda cost: cost.size_bytes,
+        "max_latency_ms": lambda cost: cost.latency_ms,
+    }
+    costs = [cost_of(point, comparison.metric) for point in points]
+    least = {name: [v for v in map(readings[name], costs) if v is not None] for name in search.budget.bounds}
+    written = [f"`{name}` {_written(name, min(values), comparison.metric)}" for name, values in least.items() if values]
+    if written:
+        yield f"The least that any trial came to, each by itself: {', '.join(written)}."
+
+
+def _written(bound: Bound, value: float, metric: Metric | None) -> str:
+    if bound == "max_size_bytes":
+        return figures.size(round(value))
+    if bound == "max_latency_ms":
+        return figures.milliseconds(value)
+    if metric == "mean_squared_error":
+        return figures.signed_digits(value)
+    return f"{figures.signed_digits(100 * value)} points"
+
+
+def _superlative(search: Search) -> str:
+    if search.budget.max_quality_drop is None:
+        return "the one that loses least"
+    return {"latency": "the fastest", "size": "the smallest", "macs": "the one with the fewest multiply-accumulates"}[
+        search.minimize
+    ]
+
+
+def _named(point: StudyPoint) -> str:
+    words = in_words(point.recipe)
+    return words[0].upper() + words[1:]
+
+
+def _called(metric: Metric | None) -> str:
+    return (metric or "quality").replace("_", " ")
+
+
+def _figures(point: StudyPoint, comparison: Comparison) -> str:
+    baseline, metric = comparison.baseline, comparison.metric
+    assert baseline is not None
+    parts = [f"{figures.size(baseline.size_bytes)} → {figures.size(point.size_bytes or 0)}"]
+    if point.speedup:
+        parts.append(f"{figures.ratio(point.speedup)} as fast")
+    if point.quality is not None and metric and baseline.quality is not None:
+        before, after = figures.quality(metric, baseline.quality), figures.quality(metric, point.quality)
+        parts.append(f"{_called(metric)} {before} → {after}")
+    return ", ".join(parts)

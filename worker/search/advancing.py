@@ -1,0 +1,226 @@
+"""What a search does next: first the network as it is, then what is known to work, then what the sampler draws; when
+trials or seconds are used up, the gate for the last candidates; then it is over.
+
+Worked out on what was read, and written only where nothing has changed meanwhile: two workers may be at it at once.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.core.database import Database
+from app.core.errors import Problem
+from app.core.events import add_study_event
+from app.core.facts import ModelInspection
+from app.core.job_options import JobOptions, RunOptions
+from app.core.jobs import cancel_row, new_row, queue_row
+from app.core.keys import Caller
+from app.core.measurements import OutputFormat, Result
+from app.core.recipes.recipe import Recipe
+from app.core.studies.comparing import Comparison, StudyJob, compared
+from app.core.studies.gate import GateOptions
+from app.core.studies.lifecycle import conclude_if_over
+from app.core.studies.planning import PlannedJob
+from app.core.studies.requests import Search, StudyRequest
+from app.core.studies.sharing import UNENDED
+from app.core.studies.submitting import add_jobs, run_options
+from app.core.studies.verdict import candidates, cost_of, value_of
+from app.core.submissions import check
+from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
+from worker.search.sampling import Drawn, Trial, draw, recipe_of
+from worker.search.space import AS_IT_IS, Choices, Space
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A search as it was read. `trials` are in the order in which they were added."""
+
+    study: StudyRow
+    request: StudyRequest
+    search: Search
+    trials: tuple[StudyJob, ...]
+    gate: JobRow | None
+    model: ModelRow
+    dataset: DatasetRow | None
+
+    @property
+    def options(self) -> RunOptions:
+        return run_options(self.request)
+
+    @property
+    def unended(self) -> list[StudyJob]:
+        return [trial for trial in self.trials if trial.row.status in UNENDED]
+
+    @property
+    def choices(self) -> dict[str, Choices]:
+        """By job; the first trial's are always the same."""
+        return {self.trials[0].row.id: AS_IT_IS, **((self.study.state or {}).get("choices") or {})}
+
+    def comparison(self) -> Comparison:
+        return compared(self.trials)
+
+    def is_time_over(self, now: float) -> bool:
+        return self.study.started_at is not None and now - self.study.started_at > self.search.seconds
+
+
+@dataclass(frozen=True)
+class Move:
+    """What is to be written: trials to add, jobs to cancel, the gate to read for some jobs, or the end."""
+
+    add: tuple[Drawn, ...] = ()
+    cancel: tuple[str, ...] = ()
+    gate: tuple[str, ...] = ()
+    conclude: bool = False
+
+
+def advance_search(database: Database, study_id: str, slots: int) -> None:
+    """Does nothing for other studies, and for those that are closed."""
+    with database.reading() as session:
+        standing = _standing(session, study_id)
+    if standing is None:
+        return
+    move = next_move(standing, slots, time.time())
+    if move == Move():
+        return
+    with database.writing() as session:
+        if _is_as_it_was(session, standing):
+            _carry_out(session, standing, move)
+
+
+def _standing(session: Session, study_id: str) -> Standing | None:
+    study = session.get(StudyRow, study_id)
+    if study is None or not study.open or study.status not in UNENDED or study.model_id is None:
+        return None
+    request = StudyRequest.model_validate(study.request)
+    if request.search is None:
+        return None
+    rows = session.scalars(select(JobRow).where(JobRow.study_id == study_id).order_by(JobRow.id)).all()
+    return Standing(
+        study=study,
+        request=request,
+        search=request.search,
+        trials=tuple(StudyJob.of(row) for row in rows if row.kind == "compress"),
+        gate=next((row for row in rows if row.kind == "gate"), None),
+        model=session.get_one(ModelRow, study.model_id),
+        dataset=session.get(DatasetRow, study.dataset_id) if study.dataset_id else None,
+    )
+
+
+def _is_as_it_was(session: Session, standing: Standing) -> bool:
+    study = session.get(StudyRow, standing.study.id, with_for_update=True)
+    jobs = session.scalar(select(func.count()).where(JobRow.study_id == standing.study.id))
+    known = len(standing.trials) + (standing.gate is not None)
+    return study is not None and study.open and jobs == known
+
+
+def next_move(standing: Standing, slots: int, now: float) -> Move:
+    if standing.gate is not None:
+        return Move(conclude=standing.gate.status not in UNENDED)
+    has_result = any(trial.result is not None for trial in standing.trials)
+    if standing.is_time_over(now) and standing.unended:
+        # The first one to succeed is waited for: there is to be something to show.
+        late = standing.unended if has_result else standing.unended[1:]
+        return Move(cancel=tuple(trial.row.id for trial in late if not trial.row.cancel_requested))
+    added = () if standing.is_time_over(now) else tuple(_next_trials(standing, slots))
+    if added or standing.unended:
+        return Move(add=added)
+    last = tuple(point.job for point in candidates(standing.comparison(), standing.search))
+    return Move(gate=last, conclude=not last)
+
+
+def _next_trials(standing: Standing, slots: int) -> Iterator[Drawn]:
+    """Nothing before the first trial has succeeded: what stops that one would stop them all. Those to begin with come
+    all at once, so that they can share their first steps."""
+    first, left = standing.trials[0], standing.search.trials - len(standing.trials)
+    space = _space(standing)
+    if left <= 0 or first.result is None or space is None:
+        return
+    if len(standing.trials) == 1:
+        begun = (Drawn(choices, recipe_of(space, choices)) for choices in space.first_choices())
+        yield from islice(_untried(begun, standing), left)
+    elif len(standing.unended) < slots:
+        drawn = draw(space, list(_told(standing)), standing.request.seeds[0])
+        yield from islice(_untried(drawn, standing), min(left, slots - len(standing.unended)))
+
+
+def _space(standing: Standing) -> Space | None:
+    if standing.model.inspection is None:
+        return None
+    return Space(ModelInspection.model_validate(standing.model.inspection).facts, standing.options)
+
+
+def _told(standing: Standing) -> Iterator[Trial]:
+    comparison = standing.comparison()
+    for trial, point in zip(standing.trials, comparison.points, strict=True):
+        choices = standing.choices.get(trial.row.id)
+        if choices is None:
+            continue
+        value = value_of(point, standing.search, comparison.metric)
+        if trial.row.status in UNENDED:
+            yield Trial(choices)
+        elif trial.result is None or not isfinite(value):
+            yield Trial(choices, failed=True)
+        else:
+            yield Trial(choices, value, standing.search.budget.excess(cost_of(point, comparison.metric)))
+
+
+def _untried(drawn: Iterator[Drawn], standing: Standing) -> Iterator[Drawn]:
+    """Each once, and only those that a job would be accepted for."""
+    tried = [trial.recipe for trial in standing.trials]
+    for each in drawn:
+        if each.recipe not in tried and _can_run(each.recipe, standing):
+            tried.append(each.recipe)
+            yield each
+
+
+def _can_run(recipe: Recipe, standing: Standing) -> bool:
+    alike = {name: getattr(standing.options, name) for name in RunOptions.model_fields}
+    try:
+        check(JobOptions(**alike, recipe=recipe), standing.model, standing.dataset, ())
+    except Problem:
+        return False
+    return True
+
+
+def _carry_out(session: Session, standing: Standing, move: Move) -> None:
+    study = session.get_one(StudyRow, standing.study.id)
+    if move.add:
+        _add(session, study, standing, move.add)
+    for job in move.cancel:
+        cancel_row(session, session.get_one(JobRow, job))
+    if move.gate:
+        _queue_gate(session, study, standing, move.gate)
+    if move.conclude:
+        study.open = False
+        conclude_if_over(session, study.id)
+
+
+def _add(session: Session, study: StudyRow, standing: Standing, drawn: Sequence[Drawn]) -> None:
+    seed = standing.request.seeds[0]
+    planned = [PlannedJob(recipe=each.recipe, seed=seed, written=None) for each in drawn]
+    rows = add_jobs(session, Caller(id=study.owner, scopes=frozenset()), study, standing.options, planned)
+    added = {row.id: dict(each.choices) for row, each in zip(rows, drawn, strict=True)}
+    study.state = {"choices": {**((study.state or {}).get("choices") or {}), **added}}
+
+
+def _queue_gate(session: Session, study: StudyRow, standing: Standing, jobs: Collection[str]) -> None:
+    formats = {trial.row.id: _best_format(trial.result) for trial in standing.trials if trial.result is not None}
+    options = GateOptions(
+        candidates=tuple(jobs),
+        outputs=tuple(dict.fromkeys(formats[job] for job in jobs)),
+        seed=standing.request.seeds[0],
+        limits=standing.options.limits,
+    )
+    row = new_row(study.owner, "gate", options.model_dump(mode="json"), standing.model, standing.dataset)
+    row.study_id = study.id
+    add_study_event(session, study.id, "job_added", {"job": row.id, "control": False, "seed": options.seed})
+    queue_row(session, row)
+
+
+def _best_format(result: Result) -> OutputFormat:
+    return next(each.format for each in result.artifacts if each.name == result.best)
