@@ -15,7 +15,7 @@ from worker.structure.analysis import Structure, analyse
 from worker.structure.criteria import Evidence, scores
 from worker.structure.damage import Damage
 from worker.structure.groups import Group, GroupKey, find_groups
-from worker.structure.reconstruction import reconstruct
+from worker.structure.reconstruction import GramOf, reconstruct
 from worker.structure.removal import masked, without
 from worker.structure.selection import least_important
 from worker.structure.verification import answers_alike, answers_equal
@@ -69,7 +69,7 @@ class Candidates:
 
     def _cut(self, atoms: Collection[int]) -> Network | None:
         try:
-            return self.reconstructed(self.without(atoms), atoms)
+            return self._solved(self.without(atoms), atoms, self.evidence.grams.to_judge)
         except BROKEN:
             return None
 
@@ -96,8 +96,12 @@ class Candidates:
 
     def reconstructed(self, pruned: Network, atoms: Collection[int]) -> Network:
         """Changes the weights of `pruned`, the network without `atoms`, where the step asks for it."""
-        if self.step.reconstruction == "least_squares":
-            reconstruct(pruned.module, self.module, self.structure, frozenset(atoms), self.evidence.grams)
+        if self.step.reconstruction == "none":
+            return pruned
+        return self._solved(pruned, atoms, self.evidence.grams.to_solve)
+
+    def _solved(self, pruned: Network, atoms: Collection[int], gram_of: GramOf) -> Network:
+        reconstruct(pruned.module, self.module, self.structure, frozenset(atoms), gram_of)
         return pruned
 
     def removable(self, groups: Sequence[Group]) -> list[Group]:

@@ -12,6 +12,8 @@ from worker.importance.gram_matrices import InputGram
 from worker.structure.analysis import Structure
 from worker.structure.removal import kept_indices
 
+GramOf = Callable[[str], Tensor | None]
+
 
 @dataclass(frozen=True)
 class InputGrams:
@@ -43,18 +45,17 @@ class InputGrams:
 
 
 def reconstruct(
-    pruned: fx.GraphModule, original: fx.GraphModule, structure: Structure, gone: frozenset[int], grams: InputGrams
+    pruned: fx.GraphModule, original: fx.GraphModule, structure: Structure, gone: frozenset[int], gram_of: GramOf
 ) -> None:
     """Solves the weights of `pruned` that lost inputs anew, in place: min E|W x - W' x_kept|^2, with the ridge of
-    `grams` on how far W' moves from W. Biases stay. Weights with several owners stay too."""
+    `gram_of` on how far W' moves from W. Biases stay. Weights with several owners stay too."""
     for name, weight in _of_one_owner(original):
-        gram = grams.to_solve(name)
-        if gram is None:
+        marked = structure.tensors.get(id(weight))
+        if marked is None or weight.ndim < 2:
             continue
-        rows, inputs = (
-            kept_indices(structure, structure.tensors[id(weight)][dim], gone, weight.shape[dim]) for dim in (0, 1)
-        )
-        if len(inputs) < weight.shape[1]:
+        rows, inputs = (kept_indices(structure, marked[dim], gone, weight.shape[dim]) for dim in (0, 1))
+        gram = gram_of(name) if len(inputs) < weight.shape[1] else None
+        if gram is not None:
             solved = solved_for(weight.detach()[rows], inputs, gram)
             with torch.no_grad():
                 pruned.get_parameter(name).copy_(solved)
