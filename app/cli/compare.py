@@ -44,14 +44,12 @@ def compare(
     transform: TransformJson = None,
 ) -> None:
     """Run several recipes on one network, show which keeps its quality and is fastest, and fetch its files."""
-    from app.cli.watching_studies import download_best, watch_study
+    from app.cli.watching_studies import run_study
 
     asked = _study_options(recipes, preset, seed, formats, controls=controls)
+    described = {"architecture": read_json_file(architecture), "inputs": read_json(inputs)}
     with connect(context) as client:
-        model = client.upload_model(file, architecture=read_json_file(architecture), inputs=read_json(inputs))
-        dataset = client.upload_dataset(data, transform=read_json(transform)) if data else None
-        study = client.submit_study({**asked, "model": model.id, "dataset": dataset and dataset.id})
-        download_best(client, watch_study(client, study.id), output)
+        run_study(client, file, data, asked, output, transform=read_json(transform), **described)
 
 
 def _study_options(

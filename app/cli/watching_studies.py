@@ -1,6 +1,8 @@
 """A study on the terminal, from its first event to its table and its best files."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,16 +20,35 @@ REPORTS: dict[str, ReportFormat] = {
 }
 
 
+def run_study(
+    client: Client,
+    file: Path,
+    data: Path | None,
+    asked: Mapping[str, Any],
+    output: Path,
+    *,
+    transform: Any,
+    **described: Any,
+) -> None:
+    """From the uploads to the files of the best recipe; `described` says more of the network."""
+    model = client.upload_model(file, **described)
+    dataset = client.upload_dataset(data, transform=transform) if data else None
+    study = client.submit_study({**asked, "model": model.id, "dataset": dataset and dataset.id})
+    download_best(client, watch_study(client, study.id), output)
+
+
 def watch_study(client: Client, study_id: str) -> Study:
     """The study that succeeded, its table printed. Any other end ends the command."""
-    points = {point.job: point for point in client.study(study_id).points}
+    study = client.study(study_id)
+    jobs = len(study.points) if study.request.search is None else study.request.search.trials
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("jobs", total=len(points))
+        bar = progress.add_task("jobs", total=jobs)
         for event in client.study_events(study_id):
             if event.type == "job_ended":
-                progress.advance(bar)
-                console.print(ended_job(client.job(event.data["job"])), highlight=False, markup=False, soft_wrap=True)
+                job = client.job(event.data["job"])
+                progress.advance(bar, advance=job.kind == "compress")
+                console.print(ended_job(job), highlight=False, markup=False, soft_wrap=True)
     study = client.study(study_id)
     print_study(study)
     if study.status != "succeeded":

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import typer
 from fastapi import FastAPI
 
 from app.client import Client
@@ -89,3 +91,26 @@ def test_a_client_starts_and_waits(url: str, model: str, dataset: str) -> None:
         assert [event.type for event in client.study_events(study.id)][-1] == "canceled"
         client.delete("studies", study.id)
         assert study.id not in {each.id for each in client.studies()}
+
+
+def test_a_budget_starts_a_search(url: str, app: FastAPI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: dict[str, object] = {}
+
+    def ended(client: Client, study_id: str) -> Study:
+        sent.update(client.study(study_id).request.model_dump(mode="json", exclude_none=True))
+        raise typer.Exit(0)
+
+    monkeypatch.setattr("app.cli.watching_studies.watch_study", ended)
+    data = tmp_path / "data.npz"
+    np.savez(data, x=np.zeros((100, 4), np.float32))
+    words = ["--max-drop", "0.02", "--minimize", "size", "--trials", "4", "--seed", "3", "-o", str(tmp_path / "out")]
+    shown = run("--url", url, "compress", str(TORCHSCRIPT), "--data", str(data), *words)
+    assert shown.exit_code == 0, shown.output
+    assert sent["search"] == {
+        "budget": {"max_quality_drop": 0.02}, "minimize": "size", "trials": 4, "seconds": 1800,
+    }  # fmt: skip
+    assert (sent["seeds"], sent["outputs"]) == ([3], ["auto"])
+    without_budget = run("--url", url, "compress", str(TORCHSCRIPT), "--trials", "4")
+    assert (without_budget.exit_code, "--max-drop 0.01" in without_budget.output) == (2, True)
+    both = run("--url", url, "compress", str(TORCHSCRIPT), "--max-drop", "0.1", "--preset", "small")
+    assert both.exit_code == 2
