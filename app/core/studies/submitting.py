@@ -14,11 +14,11 @@ from app.core.ids import new_id
 from app.core.job_options import JobOptions, RunOptions
 from app.core.keys import Caller
 from app.core.recipes.recipe import Recipe
+from app.core.studies.checks import check_search
 from app.core.studies.planning import PlannedJob, planned_jobs
 from app.core.studies.reading import present
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import Study
-from app.core.studies.search_checks import check_search
 from app.core.studies.sharing import UNENDED, arrange
 from app.core.submissions import (
     Idempotency,
