@@ -1,6 +1,7 @@
 """From its first trial to its end: what a search does each time one of its jobs has ended."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,17 +12,19 @@ from app.core.keys import LOCAL
 from app.core.measurements import ArtifactResult, Quality, Result, Verification
 from app.core.queue import Claim, Queue
 from app.core.settings import Settings
+from app.core.storage import Storage
 from app.core.studies import reading
 from app.core.studies.gate import GateFile, GateReading
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import Study
 from app.core.studies.submitting import submit_study
-from app.core.tables import JobRow, StudyRow
+from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 from tests.core.conftest import database, settings, storage  # noqa: F401
 from tests.core.rows import FACTS, dataset_row, model_row
 from tests.core.studies.finished import result
 from worker.job_folder import prepared
 from worker.search.advancing import advance_search
+from worker.studies import advance_open
 
 CONVOLUTION = LayerFacts(name="conv", type="Conv2d", parameters=10, macs=10, output_shape=(1, 4, 8, 8))
 WHOLE = FACTS.model_copy(update={"layers": (CONVOLUTION, *FACTS.layers)})
@@ -134,13 +137,16 @@ def test_where_nothing_keeps_to_the_budget_no_gate_is_read(database: Database, q
 def test_when_its_seconds_are_over_what_waits_is_canceled_and_the_best_is_judged(
     database: Database,  # noqa: F811
     queue: Queue,
+    storage: Storage,  # noqa: F811
 ) -> None:
     study = asked(database, seconds=100)
     end_one(database, queue, study)
+    advance_open(database, storage, slots=1)
+    assert {point.status for point in shown(database, study).points[1:]} == {"queued"}
     with database.writing() as session:
         session.get_one(StudyRow, study.id).started_at = time.time() - 101
     for _ in range(2):
-        advance_search(database, study.id, slots=1)
+        advance_open(database, storage, slots=1)
     assert {point.status for point in shown(database, study).points[1:]} == {"canceled"}
     read_gate(database, queue, study, change=0.0)
     over = shown(database, study)
@@ -189,9 +195,12 @@ def test_trials_and_the_gate_see_different_halves(
     database: Database,  # noqa: F811
     queue: Queue,
     settings: Settings,  # noqa: F811
-    storage: object,  # noqa: F811
+    storage: Storage,  # noqa: F811
 ) -> None:
     study = asked(database, trials=1)
+    with database.reading() as session:
+        for row in (session.get_one(ModelRow, "model_1"), session.get_one(DatasetRow, "dataset_1")):
+            storage.store(Path(__file__), row.file_key)
     parts = []
     for kind in ("compress", "gate"):
         with database.reading() as session:
@@ -202,15 +211,12 @@ def test_trials_and_the_gate_see_different_halves(
     assert parts == [("choice", 0), ("gate", 0)]
 
 
-def _part_of(database: Database, settings: Settings, storage: object, row: JobRow) -> tuple[str, int]:  # noqa: F811
-    class Lending:
-        def lend(self, _key: str, _target: object) -> None: ...
-
+def _part_of(database: Database, settings: Settings, storage: Storage, row: JobRow) -> tuple[str, int]:  # noqa: F811
     claim = Claim(
         job=row.id, attempt=1, kind=row.kind, owner=row.owner, model=row.model_id, dataset=row.dataset_id,
         study=row.study_id, request=row.request, created_at=0, started_at=0,
     )  # fmt: skip
-    with prepared(settings, database, Lending(), claim) as folder:  # type: ignore[arg-type]
+    with prepared(settings, database, storage, claim) as folder:
         file = folder.dataset_file()
     assert file is not None
     assert file.part is not None
