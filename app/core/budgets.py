@@ -11,7 +11,7 @@ from app.core.measurements import Metric
 from app.core.schemas import Schema
 
 Bound = Literal["max_quality_drop", "max_size_bytes", "max_latency_ms"]
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Budget(Schema):
             "max_latency_ms": cost.latency_ms,
         }
         known = {name: float("inf") if value is None else value for name, value in values.items()}
-        return {name: known[name] for name, bound in self.bounds.items() if known[name] > bound + _ROUNDING}
+        return {name: known[name] for name, bound in self.bounds.items() if known[name] > bound + ROUNDING}
 
     def excess(self, cost: Cost) -> float:
         """By how much bounds are broken: quality in its own unit, size and time as fractions; 0 where all are kept."""

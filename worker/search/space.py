@@ -67,10 +67,10 @@ class Space:
         yield from ({"prune": "none", "precision": name} for name in precisions if name not in ("float32", "mixed"))
         if not self._has_pruning("structured"):
             return
-        last = "int8-static" if "int8-static" in precisions else "float32"
         for ratio in (0.5, 0.7, 0.3, 0.85):
             yield self._pruned(ratio, "float32")
-            yield self._pruned(ratio, last)
+        for last in (name for name in ("int8-static", "int8-aware") if name in precisions):
+            yield self._pruned(0.5, last)
 
     def _pruned(self, ratio: float, precision: str) -> Choices:
         ways = {"criterion": "taylor", "scope": "global"}

@@ -56,9 +56,9 @@ EXPLANATIONS_OF_SEARCH = (
     ),
     (
         "Budget",
-        "The other half, the gate, is read once, when the search is over, for two trials at most: the cheapest that "
-        "keeps to the budget on the choice half, and the cheapest that surely does. Proved means that the 95 % "
-        "interval of the change on the gate, paired by example, lies inside the budget; measured, that the change is.",
+        "The other half, the gate, is read once, when the search is over, for three trials at most: the cheapest that "
+        "keeps to the budget on the choice half, the cheapest that surely does, and one that is safe. Proved means that "
+        "the 95 % interval of the change there, paired by example, lies inside the budget; measured, that the change is.",
     ),
 )
 

@@ -4,13 +4,14 @@ from math import ceil
 
 from pydantic import Field
 
-from app.core.budgets import drop_interval, drop_of
+from app.core.budgets import ROUNDING, drop_interval, drop_of
 from app.core.job_options import JobLimits
 from app.core.measurements import Metric, OutputFormat, Quality
 from app.core.schemas import Schema
 
-# Each interval is wrong on the bad side in 2.5 % of cases: whichever of two is taken, in 5 % at most.
-MOST_CANDIDATES = 2
+# Each interval is wrong on the bad side in 2.5 % of cases: whichever of two is taken, in 5 % at most. The third is one
+# that the choice half has left no doubt about.
+MOST_CANDIDATES = 3
 
 
 class GateOptions(Schema):
@@ -54,6 +55,6 @@ class GateReading(Schema):
         often as here; None where no number would do. An interval shrinks with the square root of their number.
         """
         drop, margin = self.drop(file), allowed - self.drop(file)
-        if margin <= 0:
+        if margin <= ROUNDING:
             return None
         return ceil(file.quality.examples * ((self.largest_drop(file) - drop) / margin) ** 2)

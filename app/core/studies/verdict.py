@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 
 from app.core import figures
-from app.core.budgets import Bound, Budget, Cost, drop_interval, drop_of
+from app.core.budgets import ROUNDING, Bound, Budget, Cost, drop_interval, drop_of
 from app.core.measurements import Metric
 from app.core.recipes.wording import in_words
 from app.core.studies.comparing import Comparison
@@ -39,8 +39,9 @@ def measured_points(points: Sequence[StudyPoint]) -> list[StudyPoint]:
 
 
 def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
-    """Those that the gate is read for: of those that keep to the budget on the choice half the one with the least
-    cost, and the one with the least cost of those of which that is sure (else, the one that loses least).
+    """Those that the gate is read for, of those that keep to the budget on the choice half: the cheapest, the cheapest
+    whose interval is inside the budget, and the cheapest whose interval leaves half of it (else, the one that surely
+    loses least), for the case that the others were lucky.
 
     None where none keeps to it: there is nothing to prove.
     """
@@ -52,10 +53,13 @@ def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
     def value(point: StudyPoint) -> float:
         return value_of(point, search, metric)
 
-    sure = [point for point in keeping if _largest_drop(point, metric) <= _allowed(budget)]
-    safe = min(sure, key=value) if sure else min(keeping, key=lambda point: _largest_drop(point, metric))
-    chosen = [min(keeping, key=value), safe]
-    return [point for number, point in enumerate(chosen) if point not in chosen[:number]][:MOST_CANDIDATES]
+    chosen = [min(keeping, key=value)]
+    for allowed in (_allowed(budget), _allowed(budget) / 2):
+        inside = [point for point in keeping if _largest_drop(point, metric) <= allowed]
+        chosen += [min(inside, key=value)] if inside else []
+    if len(chosen) < MOST_CANDIDATES:
+        chosen.append(min(keeping, key=lambda point: (_largest_drop(point, metric), value(point))))
+    return [point for number, point in enumerate(chosen) if point not in chosen[:number]]
 
 
 def _largest_drop(point: StudyPoint, metric: Metric | None) -> float:
@@ -102,17 +106,19 @@ def _best_by_gate(comparison: Comparison, search: Search, gate: GateReading) -> 
 
 def _met(file: GateFile, gate: GateReading, budget: Budget) -> MetBudget:
     """Sizes are known, and a latency is only ever measured."""
-    if gate.largest_drop(file) <= _allowed(budget):
+    allowed = _allowed(budget) + ROUNDING
+    if gate.largest_drop(file) <= allowed:
         is_sure = budget.max_quality_drop is not None or budget.max_latency_ms is None
         return "proved" if is_sure else "measured"
-    return "measured" if gate.drop(file) <= _allowed(budget) else "no"
+    return "measured" if gate.drop(file) <= allowed else "no"
 
 
 def _reasons(
     file: GateFile, met: MetBudget, point: StudyPoint, comparison: Comparison, search: Search, gate: GateReading
 ) -> Iterator[str]:
     trials, allowed = len(measured_points(comparison.points)), search.budget.max_quality_drop
-    yield f"{_named(point)} is {_chosen_as(met, search)} of {trials} trials: {_figures(point, comparison)}."
+    figured = _figures(point, comparison)
+    yield f"{_named(point)}, as {file.file}, is {_chosen_as(met, search)} of {trials} trials: {figured}."
     change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
     yield (
         f"On {file.quality.examples} test examples that neither training nor the choice among trials saw, "

@@ -113,12 +113,16 @@ def gate(**changes: tuple[float, float, float]) -> GateReading:
 
 @pytest.mark.parametrize("minimize", ["size", "latency", "macs"])
 def test_the_gate_is_read_for_the_cheapest_and_for_the_cheapest_that_is_sure(minimize: str) -> None:
-    chosen = candidates(among(SAFER, WORSE, CHEAP, RUNNING, SAFE), search(minimize))
-    assert [each.job for each in chosen] == ["cheap", "safe"]
+    sure = point("sure", 150, -0.003, (-0.009, 0.003))
+    chosen = candidates(among(SAFER, WORSE, CHEAP, RUNNING, SAFE, sure), search(minimize))
+    assert [each.job for each in chosen] == ["cheap", "sure", "safe"]
+    doubtful = candidates(among(CHEAP, point("better", 120, -0.008, (-0.018, 0.002))), search(minimize))
+    assert [each.job for each in doubtful] == ["cheap", "better"]
 
 
 def test_one_that_is_both_is_read_once_and_none_where_none_keeps_to_the_budget() -> None:
-    assert [each.job for each in candidates(among(SAFE, SAFER), search())] == ["safe"]
+    certain = point("certain", 90, 0.0, (-0.001, 0.001))
+    assert [each.job for each in candidates(among(certain, SAFE, SAFER), search())] == ["certain"]
     assert candidates(among(WORSE, RUNNING), search()) == []
 
 
@@ -150,6 +154,14 @@ def test_where_nothing_is_proved_it_says_how_many_examples_a_proof_would_take() 
     # Half of the interval is 1.6 points and may be 0.8: a quarter of its variance, so four times the 500 examples.
     assert "about 4,000 test examples in the data set would prove it" in best.why
     assert reading.examples_to_prove(reading.files[1], 0.002) is None
+
+
+def test_a_change_as_large_as_the_budget_keeps_to_it_and_can_not_be_proved() -> None:
+    reading = gate(cheap=(0.97 - 0.98, -0.021, 0.001))
+    best = best_of_search(among(CHEAP), search(), reading)
+    assert best is not None
+    assert best.met_budget == "measured"
+    assert "no number of examples" in best.why
 
 
 def test_what_the_gate_refutes_is_not_met() -> None:
