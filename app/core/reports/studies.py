@@ -57,8 +57,8 @@ EXPLANATIONS_OF_SEARCH = (
     (
         "Budget",
         "The other half, the gate, is read once, when the search is over, for three trials at most: the cheapest that "
-        "keeps to the budget on the choice half, the cheapest that surely does, and one that is safe. Proved means that "
-        "the 95 % interval of the change there, paired by example, lies inside the budget; measured, that the change is.",
+        "keeps to the budget on the choice half, the cheapest that surely does, and one that is safe. Proved says that "
+        "the 95 % interval of the change there, paired by example, is inside the budget; measured, that the change is.",
     ),
 )
 
