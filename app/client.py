@@ -31,6 +31,7 @@ from app.core.job_options import JobRequest
 from app.core.jobs import Job
 from app.core.models import Model
 from app.core.pages import Page
+from app.core.plans.schemas import Plan
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import Study, StudySummary
 
@@ -73,6 +74,10 @@ class Client:
 
     def submit(self, request: JobRequest | Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
         return _parse(Job, self._post("/v1/jobs", request, idempotency_key))
+
+    def plan(self, request: JobRequest | Mapping[str, Any]) -> Plan:
+        """What the job would come to. Nothing is queued."""
+        return _parse(Plan, self._post("/v1/plans", request, None))
 
     def submit_files(
         self,

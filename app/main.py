@@ -14,6 +14,7 @@ from app.api import (
     jobs,
     metrics,
     models,
+    plans,
     presets,
     sensitivity,
     studies,
@@ -33,7 +34,8 @@ from app.core.settings import Settings
 from app.core.storage import Storage
 
 RESOURCES = (
-    models, sensitivity, datasets, jobs, events, artifacts, studies, techniques, presets, health, metrics, version
+    models, sensitivity, datasets, jobs, plans, events, artifacts, studies, techniques, presets, health, metrics,
+    version,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from app.core.choosing import FileFacts
 from app.core.inputs import Inputs, tensor_inputs
 from app.core.job_options import JobOptions, JobRequest
 from app.core.jobs import artifact_url
-from app.core.measurements import Result
+from app.core.measurements import Prediction, Result
 from app.core.queue import Claim
 from app.core.recipes import Step
 from app.core.reports import REPORT_KINDS, ReportData, render
@@ -41,10 +41,16 @@ class Made:
 
 
 def finish(
-    claim: Claim, folder: JobFolder, options: JobOptions, steps: tuple[Step, ...], measured: Measured, disk_mb: int
+    claim: Claim,
+    folder: JobFolder,
+    options: JobOptions,
+    steps: tuple[Step, ...],
+    measured: Measured,
+    disk_mb: int,
+    plan: Prediction | None = None,
 ) -> Made:
-    """`disk_mb` is what the job may have in its folder in all."""
-    result = _result(claim, folder, options, measured)
+    """`disk_mb` is what the job may have in its folder in all; `plan` is what was predicted of it."""
+    result = _result(claim, folder, options, measured).model_copy(update={"plan": plan})
     bundle = _bundle(folder, measured, result)
     if not _has_room(folder, bundle, disk_mb):
         bundle, result = None, _without_bundle(result, disk_mb)

@@ -10,11 +10,12 @@ from torch import nn
 from app.core.errors import Problem
 from app.core.measurements import OutputFormat
 from app.core.tasks import Candidate, Compress, Role, WrittenFile
+from app.core.wanted_files import SUFFIXES
 from worker.applying import applied
 from worker.counting import count
 from worker.evaluation.engines import DEFAULT_ENGINE, tried_engines, worth_setting
 from worker.evaluation.stored_weights import write_weights
-from worker.exporting import NOT_WRITABLE, SUFFIXES, export
+from worker.exporting import NOT_WRITABLE, export
 from worker.inputs import as_inputs, random_inputs
 from worker.network import Network
 from worker.run import Run

@@ -15,6 +15,8 @@ from app.core.database import Database
 from app.core.facts import DatasetFacts, ModelInspection
 from app.core.job_options import JobLimits, JobOptions
 from app.core.logs import Logs
+from app.core.measurements import Prediction
+from app.core.plans.planning import forecast_of
 from app.core.queue import Queue
 from app.core.sensitivities import Sensitivity
 from app.core.settings import Settings
@@ -90,6 +92,7 @@ class JobRunner:
     def _compress(self, hold: Hold, folder: JobFolder) -> None:
         options = options_of(hold)
         wanted = checked(options, folder)
+        plan = self._planned(folder, options, wanted)
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
         checkpoints = self._checkpoints(hold, folder, options, wanted)
         compression = compress(children, folder, options, wanted, checkpoints)
@@ -98,8 +101,13 @@ class JobRunner:
         timings = run_timed(children, model, options, compression)
         hold.report(TIMED, None, "Writing the report")
         measured = Measured(compression, measurements, timings)
-        made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb)
+        made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb, plan)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
+
+    def _planned(self, folder: JobFolder, options: JobOptions, wanted: WantedFiles) -> Prediction:
+        assert folder.model is not None
+        with self._database.reading() as session:
+            return forecast_of(session, options, folder.model, folder.dataset, wanted).prediction
 
     def _measure_sensitivity(self, hold: Hold, folder: JobFolder) -> None:
         seed, limits, model = hold.claim.request["seed"], JobLimits(), folder.model_file()

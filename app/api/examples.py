@@ -204,6 +204,32 @@ SUCCEEDED_JOB: dict[str, Any] = {
     "finished_at": "2026-01-31T12:00:15Z",
 }
 
+PLAN: dict[str, Any] = {
+    "object": "plan",
+    "model": _MODEL_ID,
+    "dataset": _DATASET_ID,
+    "steps": [
+        {"technique": "static_quantization", "parameters": 34826, "macs": 2440960, "size_bytes": 37039},
+    ],
+    "predicted": {
+        "size_bytes": 37039,
+        "parameters": 34826,
+        "nonzero_parameters": 34826,
+        "macs": 2440960,
+        "seconds": 4.6,
+        "memory_mb": 190.7,
+    },
+    "files": [{"name": "model.onnx", "format": "onnx", "size_bytes": 37039}],
+    "basis": {
+        "parameters": "By layer: a share removed of a layer's outputs is removed of the inputs of the next one, too.",
+        "macs": "By layer, in proportion to its weights.",
+        "size_bytes": "Weights times their bits, scales, and what the format says around them.",
+        "seconds": "Training to its last epoch, as fast as the last 12 jobs on this model.",
+        "memory_mb": "A process with torch in it, and five copies of the weights.",
+    },
+    "warnings": [],
+}
+
 ARTIFACT: dict[str, Any] = {
     "name": "model.onnx",
     "media_type": "application/octet-stream",

@@ -34,7 +34,7 @@ _OPTIONS = TypeAdapter(JobOptions)
 _FORM = FormShape(files=("file", "dataset_file"), fields=("job", "inputs", "architecture", "transform"))
 _EXAMPLE_JOB = '{"recipe": {"preset": "fast"}, "outputs": ["onnx"]}'
 
-_JSON_EXAMPLES = {
+JSON_EXAMPLES = {
     "preset": {
         "summary": "A preset",
         "value": {"model": "model_…", "dataset": "dataset_…", "recipe": {"preset": "fast"}},
@@ -67,7 +67,7 @@ _JSON_EXAMPLES = {
 REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "application/json": {"schema": {"$ref": "#/components/schemas/JobRequest"}, "examples": _JSON_EXAMPLES},
+        "application/json": {"schema": {"$ref": "#/components/schemas/JobRequest"}, "examples": JSON_EXAMPLES},
         **form_body(
             ("file", "job"),
             {

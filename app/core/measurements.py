@@ -204,6 +204,33 @@ class Environment(Schema):
     versions: dict[str, str]
 
 
+class Predicted(Schema):
+    """Of the file that would be best. `seconds` are the whole job's, `memory_mb` what its largest process may hold."""
+
+    size_bytes: int
+    parameters: int
+    nonzero_parameters: int
+    macs: int | None
+    seconds: float
+    memory_mb: float
+
+
+class PredictedFile(Schema):
+    name: str
+    format: OutputFormat
+    size_bytes: int
+
+
+class Prediction(Schema):
+    """What was expected of a job before it ran."""
+
+    predicted: Predicted
+    files: tuple[PredictedFile, ...]
+
+    def size_of(self, name: str) -> int | None:
+        return next((file.size_bytes for file in self.files if file.name == name), None)
+
+
 class Result(Schema):
     """A finished job's `result`. `best` names the artifact that `compressed` measures."""
 
@@ -216,4 +243,5 @@ class Result(Schema):
     environment: Environment
     layers: tuple[LayerChange, ...] = ()
     noise: Noise | None = None
+    plan: Prediction | None = None
     warnings: tuple[str, ...] = Field(())

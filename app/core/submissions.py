@@ -77,6 +77,11 @@ def _arrays_of(dataset: DatasetRow | None) -> dict[str, ArrayFacts]:
     return {name: ArrayFacts.model_validate(array) for name, array in arrays.items()}
 
 
+def named_models(session: Session, caller: Caller, options: JobOptions) -> list[ModelRow]:
+    """Those that steps name."""
+    return [models.find(session, caller, model_id) for model_id in options.recipe.models]
+
+
 def refuse_rejected(*named: tuple[str, ModelRow | DatasetRow | None]) -> None:
     for what, row in named:
         if row is not None and row.status == "rejected":
@@ -97,7 +102,7 @@ def submit(
     idempotency: Idempotency | None = None,
 ) -> JobRow:
     """Checks and queues. Call `earlier_job` first where there is an idempotency key."""
-    others = [models.find(session, caller, model_id) for model_id in options.recipe.models]
+    others = named_models(session, caller, options)
     check(options, model, dataset, others)
     row = compress_row(caller.id, options, model, dataset)
     if idempotency is not None:

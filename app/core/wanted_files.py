@@ -18,6 +18,13 @@ from app.core.recipes import (
 )
 from app.core.tasks import Candidate
 
+SUFFIXES: dict[OutputFormat, str] = {
+    "onnx": ".onnx",
+    "torchscript": ".torchscript.pt",
+    "state_dict": ".safetensors",
+    "exported_program": ".pt2",
+    "openvino": ".openvino.zip",
+}
 RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript", "openvino")
 PRECISIONS: dict[str, tuple[Step, ...]] = {
     "float32": (),

@@ -9,7 +9,7 @@ from app.core.inputs import InputSpec
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.measurements import OutputFormat
 from app.core.tasks import DatasetFile, Measure, MeasureOptions, ModelFile, Time, WrittenFile
-from worker.exporting import SUFFIXES
+from app.core.wanted_files import SUFFIXES
 
 SEED = 0
 UPLOAD = "upload"

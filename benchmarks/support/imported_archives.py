@@ -11,12 +11,13 @@ from app.core.errors import Problem
 from app.core.inputs import InputSpec
 from app.core.measurements import OutputFormat
 from app.core.tasks import WrittenFile
+from app.core.wanted_files import SUFFIXES
 from tests.worker.importing.archives import ARCHIVES, Way, archive_of
 from tests.worker.importing.checks import archive_names, assert_a_step_lowers_the_loss, assert_same_gradients
 from tests.worker.importing.library import LIBRARY
 from tests.worker.importing.networks import Case
 from worker.evaluation.verification import load, run
-from worker.exporting import EXPORTERS, SUFFIXES, export
+from worker.exporting import EXPORTERS, export
 from worker.loading.lifted import Lifted, NotEditable
 from worker.loading.torchscript import lift_archive
 from worker.loading.verification import Differs, difference_between, verify

@@ -65,6 +65,12 @@ def test_a_key_opens_what_its_scopes_say(serve: Serve) -> None:
         assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
 
 
+def test_a_plan_is_asked_for_with_the_scope_that_reads_jobs(serve: Serve) -> None:
+    client, body = serve(host="0.0.0.0"), {"model": "model_none", "recipe": {"preset": "fast"}}
+    assert client.post("/v1/plans", json=body, headers=key(client, "jobs:read")).status_code == 404
+    assert client.post("/v1/plans", json=body, headers=key(client, "models:read")).json()["code"] == "scope_missing"
+
+
 def test_someone_elses_object_does_not_exist(serve: Serve) -> None:
     client = serve(host="0.0.0.0")
     mine, theirs, admin = key(client, "models:write", "models:read"), key(client, "models:read"), key(client, "admin")

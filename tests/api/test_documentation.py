@@ -17,9 +17,11 @@ from app.core.datasets import Dataset
 from app.core.events import Event
 from app.core.jobs import Job
 from app.core.models import Model
+from app.core.plans.schemas import Plan
 from app.core.studies.schemas import Study, StudySummary
 from tests.api.conftest import DATASET, TORCHSCRIPT
 from tests.api.live import served
+from tests.core.rows import dataset_row, model_row
 from tests.core.uploads.samples_of_images import png
 from tests.core.uploads.zip_builder import Member, zip_file
 
@@ -64,6 +66,7 @@ def test_keys_are_asked_for_only_where_they_are_needed(document: Any, app: FastA
         (Artifact, [examples.ARTIFACT]),
         (Event, [examples.EVENT]),
         (Study, [study_examples.QUEUED_STUDY, study_examples.SUCCEEDED_STUDY, study_examples.CANCELED_STUDY]),
+        (Plan, [examples.PLAN]),
         (StudySummary, [study_examples.STUDY_SUMMARY]),
         (Event, [study_examples.STUDY_EVENT]),
         (Job, [examples.QUEUED_JOB, examples.RUNNING_JOB, examples.SUCCEEDED_JOB, examples.CANCELED_JOB]),
@@ -96,6 +99,15 @@ def test_jobs_can_be_sent_as_they_are_shown(client: TestClient, document: Any, m
         files = {"file": TORCHSCRIPT.read_bytes(), "dataset_file": DATASET.read_bytes()}
         answer = client.post("/v1/jobs", data=fields, files=files)
         assert answer.status_code == 202, answer.text
+
+
+def test_plans_can_be_asked_for_as_they_are_shown(client: TestClient, document: Any) -> None:
+    with client.app.state.context.database.writing() as session:
+        session.add_all([model_row(), dataset_row()])
+    ids = {"model": "model_1", "dataset": "dataset_1"}
+    for body in request_examples(document, "/v1/plans", "application/json"):
+        answer = client.post("/v1/plans", json={key: ids.get(key, value) for key, value in body.items()})
+        assert answer.status_code == 200, answer.text
 
 
 def test_studies_can_be_sent_as_they_are_shown(client: TestClient, document: Any, model: str, dataset: str) -> None:

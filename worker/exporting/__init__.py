@@ -24,13 +24,6 @@ EXPORTERS: dict[OutputFormat, Exporter] = {
     "exported_program": export_exported_program,
     "openvino": export_openvino,
 }
-SUFFIXES: dict[OutputFormat, str] = {
-    "onnx": ".onnx",
-    "torchscript": ".torchscript.pt",
-    "state_dict": ".safetensors",
-    "exported_program": ".pt2",
-    "openvino": ".openvino.zip",
-}
 
 
 def formats_of(network: Network) -> tuple[OutputFormat, ...]:

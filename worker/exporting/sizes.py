@@ -4,7 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.core.measurements import OutputFormat
-from worker.exporting import SUFFIXES, export
+from app.core.wanted_files import SUFFIXES
+from worker.exporting import export
 from worker.network import Network
 
 

@@ -5,10 +5,12 @@ running, so that a recipe that can't work is refused before it is queued.
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from app.core.expected import ExpectedLayer, ExpectedNetwork
 from app.core.facts import EVERY_FORMAT, MATRICES, ArrayFacts, ModelFacts, ModelInspection
 from app.core.measurements import OutputFormat
 from app.core.schemas import Schema
@@ -51,8 +53,7 @@ class StepBase(Schema):
         return self.needs_data
 
     def needs_data_because(self, facts: ModelFacts | None) -> str | None:  # noqa: ARG002
-        """Why it can't work without data on such a model, or None where it can; `facts` are None until they are known.
-        """
+        """Why it can't work without data on such a model, or None where it can; `facts` are None until known."""
         return "it learns from data" if self.must_have_data() else None
 
     def must_have_labels(self) -> bool:
@@ -75,6 +76,19 @@ class StepBase(Schema):
         """The step that removes as much, but at random or by plain magnitude; None for steps that have no such."""
         return None
 
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        """What the step is expected to leave of a network, told from numbers alone; here, all of it."""
+        return network
+
+    def epochs_at_most(self) -> int:
+        """Of training."""
+        return 0
+
+    def touches(self, layer: ExpectedLayer) -> bool:
+        """By `only` and `exclude`."""
+        chosen = not self.only or _matches(layer.name, self.only)
+        return chosen and not _matches(layer.name, self.exclude)
+
     @classmethod
     def unavailable_because(cls, facts: ModelFacts) -> str | None:
         """Why this technique can't work on such a model, or None where it can."""
@@ -95,6 +109,10 @@ class StepBase(Schema):
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:
         return None if facts.parameters else "the model has no weights"
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def missing_matrices(facts: ModelFacts) -> str | None:

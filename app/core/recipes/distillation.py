@@ -6,9 +6,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from app.core.architectures import LayersArchitecture, TransformersArchitecture, ZooArchitecture
+from app.core.expected import ExpectedNetwork
 from app.core.facts import ModelInspection
 from app.core.inputs import tensor_inputs
 from app.core.recipes.base import StepBase
+from app.core.recipes.structured_pruning import thinned
 from app.core.recipes.training import TrainingOptions
 from app.core.schemas import Schema
 
@@ -77,6 +79,13 @@ class Distillation(TrainingOptions, StepBase):
     attention: bool = Field(False, description="Teach where layers look, too (attention transfer).")
     relational: bool = Field(False, description="Teach distances and angles between examples, too.")
     progressive: bool = Field(False, description="Train stage by stage, from the input to the answers.")
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        if isinstance(self.student, ThinStudent):
+            return thinned(network, self.student.thin)
+        if self.student != "current":
+            return network.guessing("how large the student is; it was taken to be as large as the network")
+        return network
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """Layers as products of smaller ones."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from app.core.expected import ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
 from app.core.recipes.base import StepBase
 
@@ -49,6 +51,36 @@ class LowRankFactorization(StepBase):
     def share_removed(self) -> float:
         """The ratio when neither a rank nor an energy is given."""
         return 0.5 if self.ratio is None else self.ratio
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        depth = 0
+        layers = []
+        for layer in network.layers:
+            can = layer.type in FACTORED_LAYERS and layer.weights > 0 and self.touches(layer)
+            layers.append(self._factored(layer, depth) if can else layer)
+            depth = layer.width if layer.weights else depth
+        factored = replace(network, layers=tuple(layers))
+        if self.rank is not None:
+            return factored
+        if self.energy is None:
+            return factored.guessing("which of weights and multiply-accumulates falls below the ratio, and how far")
+        return factored.guessing("how many singular values hold the `energy`; half of the weights were taken to go")
+
+    def _factored(self, layer: ExpectedLayer, depth: int) -> ExpectedLayer:
+        """`depth` is how many channels the layer before answers."""
+        if self.rank is None:
+            return replace(layer.times(1 - self.share_removed), pieces=2)
+        left = self._left_by_rank(layer, depth, self.rank) / layer.weights
+        return replace(layer.times(left), pieces=3 if layer.type in CONVOLUTIONS else 2) if left < 1 else layer
+
+    def _left_by_rank(self, layer: ExpectedLayer, depth: int, rank: int) -> float:
+        """Weights of a product of that rank: of two matrices, or by Tucker-2 also of a core as wide as the kernel."""
+        length = layer.weights / layer.width
+        kernel = length / depth if depth else 1.0
+        if layer.type not in CONVOLUTIONS or kernel <= 1 or self.method == "svd":
+            return min(rank, length, layer.width) * (length + layer.width)
+        inner, outer = min(rank, depth), min(rank, layer.width)
+        return inner * depth + inner * outer * kernel + outer * layer.width
 
     def unfit_for(self, facts: ModelFacts) -> str | None:
         if self.method in ("tucker", "cp") and not facts.layer_types() & CONVOLUTIONS:

@@ -4,13 +4,17 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from app.core.expected import ExpectedLayer, ExpectedNetwork
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import StepBase
-from app.core.recipes.storage import HOLDING_PACKED_WEIGHTS
+from app.core.recipes.storage import HOLDING_PACKED_WEIGHTS, OPERATOR_BYTES, SCALE_BYTES, rounded_to_zero
 from app.core.schemas import Schema
 
 Bits = Literal[8, 4, 3, 2]
 Rounding = Literal["affine", "symmetric", "estimation", "hqq", "kmeans", "mean_rounding"]
+
+
+_VALUES_IN_SCALE = 128
 
 
 class PrecisionBudget(Schema):
@@ -53,6 +57,25 @@ class MixedPrecision(StepBase):
         if len(set(self.bits)) != len(self.bits):
             raise ValueError("`bits` names a number twice")
         return self
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        """Alike in all layers: what just fits into a budget of bytes, or the fewest bits."""
+        fewest, most = min(self.bits), max(self.bits)
+        smallest, largest = self._stored(network, fewest), self._stored(network, most)
+        if self.budget.size_bytes is None:
+            return smallest.guessing("how many bits each layer needs; the fewest were taken")
+        width = largest.size_bytes - smallest.size_bytes
+        share = (self.budget.size_bytes - smallest.size_bytes) / width if width else 0.0
+        return self._stored(network, fewest + (most - fewest) * min(1.0, max(0.0, share)))
+
+    def _stored(self, network: ExpectedNetwork, bits: float) -> ExpectedNetwork:
+        def stored(layer: ExpectedLayer) -> ExpectedLayer:
+            if not self.touches(layer):
+                return layer
+            packed = layer.stored(bits, SCALE_BYTES + bits / 8, OPERATOR_BYTES, _VALUES_IN_SCALE)
+            return packed.rounded(rounded_to_zero(bits))
+
+        return network.changed(stored)
 
     def must_have_data(self) -> bool:
         return self.budget.max_quality_drop is not None

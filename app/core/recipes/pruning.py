@@ -1,9 +1,11 @@
 """Techniques that take weights away."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from app.core.expected import FLOAT_BITS, ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
 from app.core.recipes.base import Control, StepBase, missing_matrices
 from app.core.recipes.schedules import Schedule
@@ -73,6 +75,28 @@ class MagnitudePruning(StepBase):
         if control == "random":
             return self.model_copy(update={"criterion": "random"})
         return self.model_copy(update={"criterion": "l1", "schedule": Schedule()})
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        if self.threshold is not None:
+            return network.guessing("how many weights a `threshold` removes, which was taken as none")
+        left = 1 - self._share_of(network)
+
+        def pruned(layer: ExpectedLayer) -> ExpectedLayer:
+            return replace(layer, nonzero=min(layer.nonzero, layer.weights * left)) if self.touches(layer) else layer
+
+        return network.changed(pruned)
+
+    def _share_of(self, network: ExpectedNetwork) -> float:
+        """For a file of so many bytes: what is left has a bit for each place, and the values that aren't zero."""
+        if self.target_size_bytes is None:
+            return self.amount
+        weights = sum(layer.weights for layer in network.layers if self.touches(layer))
+        others = network.size_bytes - weights * FLOAT_BITS / 8
+        left = (self.target_size_bytes - others - weights / 8) * 8 / FLOAT_BITS / max(weights, 1)
+        return min(1.0, max(0.0, 1 - left))
+
+    def epochs_at_most(self) -> int:
+        return self.schedule.epochs_in_all
 
     def must_have_data(self) -> bool:
         return self.criterion in FROM_DATA or self.schedule.epochs > 0

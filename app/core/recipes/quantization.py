@@ -1,9 +1,11 @@
 """Techniques that store and compute with fewer bits."""
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from app.core.expected import ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import Pattern, StepBase
@@ -13,6 +15,30 @@ Calibration = Literal["min_max", "moving_average", "percentile", "entropy", "mse
 STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
 BATCH_NORMS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})
 DYNAMIC_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN", "Embedding"})
+
+
+# torch computes with these in float32 still.
+_FLOAT_IN_TORCH = frozenset({"GRU", "RNN", "Embedding"})
+_TORCH: frozenset[OutputFormat] = frozenset({"torchscript"})
+# For each output a scale and a zero point, of the weights and in static quantization of the bias; and for each layer
+# the operators that quantize what it reads and answers.
+_DYNAMIC_SCALE_BYTES, _STATIC_SCALE_BYTES = 5, 14
+_OPERATOR_BYTES = 900
+
+
+def in_int8(network: ExpectedNetwork, step: StepBase) -> ExpectedNetwork:
+    """Weights and activations of the layers that the step touches."""
+
+    def stored(layer: ExpectedLayer) -> ExpectedLayer:
+        if layer.type not in STATIC_LAYERS | {"Embedding"} or not step.touches(layer):
+            return layer
+        return _left_float_in_torch(layer.stored(8, _STATIC_SCALE_BYTES, _OPERATOR_BYTES))
+
+    return network.changed(stored)
+
+
+def _left_float_in_torch(layer: ExpectedLayer) -> ExpectedLayer:
+    return replace(layer, float_in=_TORCH) if layer.type in _FLOAT_IN_TORCH else layer
 
 
 class StaticQuantization(StepBase):
@@ -40,6 +66,11 @@ class StaticQuantization(StepBase):
         "nearest", description="`adaround` rounds weights up or down by what the layer's output loses."
     )
     equalize: bool = Field(False, description="Cross-layer equalization: makes the ranges of channels alike.")
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        kept = self.keep_float if self.keep_float != "auto" else ()
+        stored = in_int8(network, self.model_copy(update={"exclude": (*self.exclude, *kept)}))
+        return stored.guessing("which layers `auto` keeps in float32; none") if self.keep_float == "auto" else stored
 
     def needs_data_because(self, facts: ModelFacts | None) -> str | None:
         if facts is None or any(layer.type in BATCH_NORMS for layer in facts.layers):
@@ -71,6 +102,14 @@ class DynamicQuantization(StepBase):
 
     technique: Literal["dynamic_quantization"] = "dynamic_quantization"
     per_channel: bool = True
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        def stored(layer: ExpectedLayer) -> ExpectedLayer:
+            if layer.type not in DYNAMIC_LAYERS or not self.touches(layer):
+                return layer
+            return _left_float_in_torch(layer.stored(8, _DYNAMIC_SCALE_BYTES, _OPERATOR_BYTES / 2))
+
+        return network.changed(stored)
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

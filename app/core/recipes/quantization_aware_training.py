@@ -4,10 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from app.core.expected import ExpectedNetwork
 from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import StepBase
-from app.core.recipes.quantization import STATIC_LAYERS, Calibration
+from app.core.recipes.quantization import STATIC_LAYERS, Calibration, in_int8
 from app.core.recipes.training import TrainingOptions
 
 
@@ -32,6 +33,9 @@ class QuantizationAwareTraining(TrainingOptions, StepBase):
         "min_max", description="How the range of an activation follows from what it was on the calibration examples."
     )
     examples: int = Field(100, ge=1, le=10_000, description="Training examples used for calibration.")
+
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        return in_int8(network, self)
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

@@ -32,6 +32,10 @@ class Schedule(Schema):
         return tuple(done) if self.kind != "cubic" else tuple(1 - (1 - part) ** 3 for part in done)
 
     @property
+    def epochs_in_all(self) -> int:
+        return self.rounds * self.epochs
+
+    @property
     def training(self) -> TrainingOptions | None:
         """What happens after each round."""
         if not self.epochs:

@@ -1,10 +1,13 @@
 """Channels, neurons, heads and hidden units taken away."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from app.core.expected import CONVOLUTIONS, GATES, ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
 from app.core.recipes.base import Control, Pattern, StepBase
 from app.core.recipes.schedules import Schedule
@@ -32,8 +35,11 @@ Reconstruction = Literal["none", "least_squares"]
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 FROM_DATA = frozenset({"taylor", "hessian", "apoz", "mean_activation", "stability", "reconstruction_error"})
-CONVOLUTIONS = frozenset({"Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"})
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+# A kernel of 5 x 5 in one channel; a filter that reads several channels through a smaller one is rarely so short.
+_LARGEST_DEPTHWISE = 25
+# Of a recurrent layer's weights, the part that reads its own outputs, if it reads no more inputs than it has outputs.
+_OF_ONE_LEVEL = 0.5
 LAYERS_OF: dict[Unit, frozenset[str]] = {
     "auto": CONVOLUTIONS | RECURRENT | {"Linear", "Embedding"},
     "channel": CONVOLUTIONS,
@@ -42,6 +48,8 @@ LAYERS_OF: dict[Unit, frozenset[str]] = {
     "head": frozenset({"Linear", "MultiheadAttention"}),
     "hidden": RECURRENT,
 }
+# From there on the ratio doesn't change what is left.
+_HALVINGS = 20
 
 
 class PruningTarget(Schema):
@@ -56,6 +64,13 @@ class PruningTarget(Schema):
         if sum(amount is not None for amount in (self.macs, self.parameters, self.size_bytes)) != 1:
             raise ValueError("give one of `macs`, `parameters` and `size_bytes`")
         return self
+
+    def is_met_by(self, network: ExpectedNetwork) -> bool:
+        if self.macs is not None:
+            return network.macs <= self.macs
+        if self.parameters is not None:
+            return network.parameters <= self.parameters
+        return self.size_bytes is not None and network.size_bytes <= self.size_bytes
 
 
 class StructuredPruning(StepBase):
@@ -113,6 +128,35 @@ class StructuredPruning(StepBase):
             return self.model_copy(update={"criterion": "random"})
         return self.model_copy(update={"criterion": "l1", "schedule": Schedule()})
 
+    def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
+        """Layers in the order of their names are taken to read one another."""
+        if self.target is not None:
+            return self._just_meeting(network, self.target)
+        told = _narrowed(network, self._share_of)
+        if self.scope == "global" and self.ratios is None:
+            return told.guessing("which layers lose more than others; all were taken to lose alike")
+        return told
+
+    def _share_of(self, layer: ExpectedLayer) -> float:
+        if layer.type not in LAYERS_OF[self.unit] or not self.touches(layer):
+            return 0.0
+        if self.ratios is None:
+            return self.amount
+        return next((ratio for pattern, ratio in self.ratios.items() if fnmatchcase(layer.name, pattern)), 0.0)
+
+    def _just_meeting(self, network: ExpectedNetwork, target: PruningTarget) -> ExpectedNetwork:
+        """By the ratio that does, alike in all layers."""
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            ratio = (low + high) / 2
+            step = self.model_copy(update={"ratio": ratio, "target": None})
+            low, high = (low, ratio) if target.is_met_by(_narrowed(network, step._share_of)) else (ratio, high)
+        step = self.model_copy(update={"ratio": high, "target": None})
+        return _narrowed(network, step._share_of)
+
+    def epochs_at_most(self) -> int:
+        return self.schedule.epochs_in_all
+
     def must_have_data(self) -> bool:
         return self._looks_at_data() or self.schedule.epochs > 0
 
@@ -151,3 +195,40 @@ class StructuredPruning(StepBase):
         if facts.layer_types() & LAYERS_OF["auto"]:
             return None
         return "the model has no convolution, linear, embedding or recurrent layer that could lose units"
+
+
+def thinned(network: ExpectedNetwork, share: float) -> ExpectedNetwork:
+    """Every layer that can lose units loses this share of them."""
+    return _narrowed(network, lambda layer: share if layer.type in LAYERS_OF["auto"] else 0.0)
+
+
+def _narrowed(network: ExpectedNetwork, share_of: Callable[[ExpectedLayer], float]) -> ExpectedNetwork:
+    """Each layer loses its share of outputs, and the inputs that the layer before no longer answers. The network's own
+    inputs and answers stay."""
+    last = _last_that_answers(network)
+    before, layers = 1.0, []
+    for layer in network.layers:
+        outputs = 1.0 if layer is last else 1 - share_of(layer)
+        if layer.weights:
+            layers.append(_smaller(layer, before, outputs))
+            before = outputs
+        else:
+            layers.append(layer.times(1.0, before))
+    return replace(network, layers=tuple(layers))
+
+
+def _last_that_answers(network: ExpectedNetwork) -> ExpectedLayer | None:
+    return next((layer for layer in reversed(network.layers) if layer.weights), None)
+
+
+def _smaller(layer: ExpectedLayer, inputs: float, outputs: float) -> ExpectedLayer:
+    """`inputs` and `outputs` are the parts that stay. Rows of a table have no inputs, nor has a depthwise filter. A
+    recurrent layer's weights read its own outputs, too: all of them where there are too many for one level."""
+    length = layer.weights / layer.width if layer.width else 0.0
+    if layer.type == "Embedding" or (layer.type in CONVOLUTIONS and length <= _LARGEST_DEPTHWISE):
+        return layer.times(outputs, outputs)
+    if layer.type in RECURRENT:
+        own = GATES[layer.type] * layer.width / length if length else 1.0
+        own = own if own > _OF_ONE_LEVEL else 1.0
+        return layer.times(outputs * (own * outputs + (1 - own) * inputs), outputs)
+    return layer.times(inputs * outputs, outputs)

@@ -37,6 +37,9 @@ class TrainingOptions(Schema):
     early_stop: bool = Field(True, description="Ends after `patience` epochs that validation finds no better.")
     patience: int = Field(3, ge=1, le=1000)
 
+    def epochs_at_most(self) -> int:
+        return self.epochs
+
     @property
     def decay(self) -> float:
         """The weight decay to use."""

@@ -30,6 +30,11 @@ class ReportData(Schema):
     def best(self) -> ArtifactResult:
         return next(artifact for artifact in self.result.artifacts if artifact.name == self.result.best)
 
+    @property
+    def seconds(self) -> float:
+        """That the job took."""
+        return (self.finished_at - self.started_at).total_seconds()
+
     def request_again(self) -> JobRequest:
         """A body for POST /v1/jobs that runs the same steps, whatever a preset may mean by then."""
         return self.request.model_copy(update={"recipe": Recipe(steps=self.steps)})

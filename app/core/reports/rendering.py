@@ -17,6 +17,7 @@ from app.core.reports.images import picture
 from app.core.reports.layers import layer_charts, layer_table, weight_charts
 from app.core.reports.markdown import plain
 from app.core.reports.policy import CONTENT_POLICY, SCRIPT
+from app.core.reports.predictions import predicted_and_measured
 from app.core.reports.running import lines_to_run, needed_beside, needed_packages
 from app.core.reports.sentence import sentence
 from app.core.reports.steps import stories
@@ -70,6 +71,7 @@ def _shown(report: ReportData) -> dict[str, object]:
         "layer_charts": list(layer_charts(result)),
         "weight_charts": list(weight_charts(result)),
         "files": side_by_side(result),
+        "prediction": predicted_and_measured(result, report.seconds),
         "explanations": list(explanations(result)),
         "recipe": _recipe(report).strip(),
     }

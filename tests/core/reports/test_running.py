@@ -10,7 +10,8 @@ from torch import fx, nn
 from app.core.inputs import InputSpec
 from app.core.measurements import OutputFormat
 from app.core.reports.running import lines_to_run, needed_beside
-from worker.exporting import EXPORTERS, SUFFIXES
+from app.core.wanted_files import SUFFIXES
+from worker.exporting import EXPORTERS
 from worker.network import Network
 
 

@@ -22,12 +22,13 @@ from app.core.recipes import (
     WeightQuantization,
 )
 from app.core.reports.running import WAYS, loading, needed_packages
+from app.core.wanted_files import SUFFIXES
 from tests.worker.jobs import DATA, inspected, job_folder, silent
 from tests.worker.networks import NETWORKS, Example
 from worker.applying import applied
 from worker.data import open_dataset
 from worker.data_fit import fitting_data
-from worker.exporting import SUFFIXES, export
+from worker.exporting import export
 from worker.loading import load_network
 from worker.network import Network
 from worker.run import Run

@@ -10,8 +10,9 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
 from app.core.recipes import LayerPruning
+from app.core.wanted_files import SUFFIXES
 from worker.data import Examples, NetworkData
-from worker.exporting import SUFFIXES, export
+from worker.exporting import export
 from worker.exporting.load_network import load_network
 from worker.network import Network
 from worker.run import Run

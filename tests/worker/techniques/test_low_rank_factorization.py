@@ -8,9 +8,10 @@ from torch import Tensor, fx, nn
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
 from app.core.recipes import LowRankFactorization
+from app.core.wanted_files import SUFFIXES
 from tests.worker.networks import NETWORKS
 from worker.counting import count
-from worker.exporting import SUFFIXES, export
+from worker.exporting import export
 from worker.exporting.load_network import load_network
 from worker.network import Network
 from worker.run import Run
