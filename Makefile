@@ -15,7 +15,7 @@ ZOO := .venv-zoo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-models bench-quantization fuzz zoo
+.PHONY: help setup demo serve test check bench bench-models bench-quantization bench-budgets fuzz zoo
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-models: setup    ## Prune and distil the trained models in .models, for ho
 
 bench-quantization: setup    ## Quantize .models and larger networks beside the quantizers of others, for an hour; goes on where it was stopped
 	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.quantization --costs $(MODELS)
+
+bench-budgets: setup    ## See whether searches keep their budgets on data that the service never got, for an hour; goes on where it was stopped
+	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.budget_kept
 
 fuzz: setup    ## Feed the static check of uploads with altered files for a minute (FUZZ_SECONDS)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null \
