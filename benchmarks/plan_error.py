@@ -1,0 +1,72 @@
+"""How far predictions of jobs are off: the median of |predicted - measured| / measured, over jobs on small networks.
+
+Time is predicted from the jobs before, as in any service: the first ones have only the usual rates.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from app.client import Client
+from app.core.jobs import Job
+from app.core.measurements import Result
+from app.core.reports.predictions import off_by
+from benchmarks.support.running_service import running
+
+MODELS = Path(__file__).parents[1] / ".models"
+# By name, with the data of each.
+NETWORKS = {
+    "cancer_mlp": "breast_cancer",
+    "mnist_mlp": "mnist5k",
+    "mnist_cnn": "mnist5k",
+    "vowels_lstm": "japanese_vowels",
+}
+TRAIN = {"technique": "fine_tuning", "epochs": 2, "early_stop": False}
+RECIPES = (
+    [{"technique": "magnitude_pruning", "sparsity": 0.8}],
+    [{"technique": "structured_pruning", "ratio": 0.5}, TRAIN],
+    [{"technique": "structured_pruning", "ratio": 0.3, "scope": "layer"}, TRAIN, {"technique": "dynamic_quantization"}],
+    [{"technique": "low_rank_factorization"}],
+    [{"technique": "static_quantization"}],
+    [{"technique": "weight_quantization", "bits": 4}],
+)
+SECONDS = 600
+
+
+def main() -> None:
+    errors: dict[str, list[float]] = {"size": [], "parameters": [], "macs": [], "time": []}
+    with running("serve", "/health/ready") as service, Client(service.url) as client:
+        for name, data in NETWORKS.items():
+            model = client.upload_model(MODELS / "models" / f"{name}.torchscript.pt")
+            dataset = client.upload_dataset(MODELS / "data" / f"{data}.npz")
+            for steps in RECIPES:
+                request = {"model": model.id, "dataset": dataset.id, "recipe": {"steps": steps}}
+                job = client.wait(client.submit(request).id, SECONDS)
+                assert isinstance(job.result, Result), job.error
+                for what, error in _errors(job.result, _seconds(job)):
+                    errors[what].append(abs(error))
+    print(json.dumps({"jobs": len(errors["time"]), **{what: round(median(of), 3) for what, of in errors.items()}}))
+
+
+def _seconds(job: Job) -> float:
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    return (job.finished_at - job.started_at).total_seconds()
+
+
+def _errors(result: Result, seconds: float) -> Iterator[tuple[str, float]]:
+    assert result.plan is not None
+    told, found = result.plan.predicted, result.compressed
+    for artifact in result.artifacts:
+        size = result.plan.size_of(artifact.name)
+        if size is not None:
+            yield "size", off_by(size, artifact.measured.size_bytes)
+    yield "parameters", off_by(told.parameters, found.parameters)
+    if told.macs is not None and found.macs is not None:
+        yield "macs", off_by(told.macs, found.macs)
+    yield "time", off_by(told.seconds, seconds)
+
+
+if __name__ == "__main__":
+    main()
