@@ -13,7 +13,7 @@ from app.core.studies.schemas import Spread, Study, StudyGroup
 
 def ended_job(job: Job) -> str:
     """One line, as soon as a job has ended."""
-    words = in_words(job.recipe) if job.recipe else job.kind
+    words = in_words(job.recipe) if job.recipe else "test examples that no trial saw"
     if job.error is not None:
         return f"failed: {words}: {job.error.title}"
     return f"{job.status}: {words}, seed {job.seed}"
