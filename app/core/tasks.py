@@ -139,8 +139,8 @@ class WrittenFile(Schema):
     """A file that `compress` wrote (or the upload itself, role `upload`).
 
     `path` is relative to the job's folder, `companions` too. `counts` are of the network that the file was
-    written from. `probe` is an .npz in `outputs/` with inputs and that network's answers. `engine` is the one of torch's
-    that runs an archive of int8 layers fastest here: it has to be set before the archive is loaded.
+    written from. `probe` is an .npz in `outputs/` with inputs and that network's answers. `engine` is the one of
+    torch's that runs an archive of int8 layers fastest here: it has to be set before the archive is loaded.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)
