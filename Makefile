@@ -15,7 +15,7 @@ ZOO := .venv-zoo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-models bench-quantization bench-budgets fuzz zoo
+.PHONY: help setup demo serve test check bench bench-models bench-quantization bench-budgets bench-plans fuzz zoo
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench-quantization: setup    ## Quantize .models and larger networks beside the 
 
 bench-budgets: setup    ## See whether searches keep their budgets on data that the service never got, for an hour; goes on where it was stopped
 	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.budget_kept
+
+bench-plans: setup    ## See how far off predictions of jobs are, for some minutes
+	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.plan_error
 
 fuzz: setup    ## Feed the static check of uploads with altered files for a minute (FUZZ_SECONDS)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null \

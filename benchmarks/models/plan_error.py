@@ -1,4 +1,6 @@
-"""How far predictions of jobs are off: the median of |predicted - measured| / measured, over jobs on small networks.
+"""How far predictions of jobs are off: the median of |predicted - measured| / measured, over 24 jobs on small networks.
+
+    make bench-plans
 
 Time is predicted from the jobs before, as in any service: the first ones have only the usual rates.
 """
@@ -8,20 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from models.points import subjects
+from support.running_service import running
+
 from app.client import Client
 from app.core.jobs import Job
 from app.core.measurements import Result
 from app.core.reports.predictions import off_by
-from benchmarks.support.running_service import running
 
-MODELS = Path(__file__).parents[1] / ".models"
-# By name, with the data of each.
-NETWORKS = {
-    "cancer_mlp": "breast_cancer",
-    "mnist_mlp": "mnist5k",
-    "mnist_cnn": "mnist5k",
-    "vowels_lstm": "japanese_vowels",
-}
+MODELS = ("cancer_mlp", "mnist_mlp", "mnist_cnn", "vowels_lstm")
 TRAIN = {"technique": "fine_tuning", "epochs": 2, "early_stop": False}
 RECIPES = (
     [{"technique": "magnitude_pruning", "sparsity": 0.8}],
@@ -37,9 +34,8 @@ SECONDS = 600
 def main() -> None:
     errors: dict[str, list[float]] = {"size": [], "parameters": [], "macs": [], "time": []}
     with running("serve", "/health/ready") as service, Client(service.url) as client:
-        for name, data in NETWORKS.items():
-            model = client.upload_model(MODELS / "models" / f"{name}.torchscript.pt")
-            dataset = client.upload_dataset(MODELS / "data" / f"{data}.npz")
+        for subject in (each for each in subjects(Path(".models")) if each.name in MODELS):
+            model, dataset = client.upload_model(subject.file), client.upload_dataset(subject.data)
             for steps in RECIPES:
                 request = {"model": model.id, "dataset": dataset.id, "recipe": {"steps": steps}}
                 job = client.wait(client.submit(request).id, SECONDS)
