@@ -96,10 +96,9 @@ class ExpectedLayer:
 
 @dataclass(frozen=True)
 class ExpectedNetwork:
-    """`answers` is the width of what the network answers, `guesses` what no fact could tell."""
+    """`guesses` are what no fact could tell."""
 
     layers: tuple[ExpectedLayer, ...]
-    answers: int | None = None
     guesses: tuple[str, ...] = ()
 
     @classmethod
@@ -110,7 +109,7 @@ class ExpectedNetwork:
         macs = max(0.0, (facts.macs or 0) - sum(layer.macs for layer in layers))
         if rest or macs:
             layers.append(ExpectedLayer("", "", 0, 0.0, rest, macs, 0.0, 0.0))
-        return cls(tuple(layers), facts.answers[0][-1] if facts.answers and facts.answers[0] else None)
+        return cls(tuple(layers))
 
     @property
     def parameters(self) -> float:

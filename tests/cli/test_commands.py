@@ -57,6 +57,13 @@ def test_jobs_are_submitted_shown_and_canceled(url: str, model: str, dataset: st
     assert job_id not in run("--url", url, "jobs", "list").stdout
 
 
+def test_a_plan_is_shown_and_nothing_queued(url: str, model: str) -> None:
+    shown = run("--url", url, "jobs", "plan", model, "--preset", "safe", "-f", "onnx").stdout
+    assert "model.onnx" in shown
+    assert "of memory" in shown
+    assert "compress" not in run("--url", url, "jobs", "list").stdout
+
+
 def test_watching_a_finished_job_shows_what_was_measured(url: str, finished_job: str, tmp_path: Path) -> None:
     shown = run("--url", url, "jobs", "watch", finished_job)
     assert shown.exit_code == 0

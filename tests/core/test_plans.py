@@ -10,7 +10,7 @@ from app.core.job_options import JobRequest
 from app.core.keys import LOCAL
 from app.core.plans.planning import plan_request
 from app.core.plans.schemas import Plan
-from app.core.tables import JobRow
+from app.core.tables import DatasetRow, JobRow
 from tests.core.rows import FACTS, dataset_row, model_row
 
 # Linear 100 -> 50 -> 40 -> 10.
@@ -114,6 +114,25 @@ def test_time_follows_from_the_jobs_that_were_done(stocked: Database) -> None:
     assert after.predicted.seconds == pytest.approx(90.0)
     assert plan(stocked, {**TRAIN, "epochs": 8}).predicted.seconds == pytest.approx(170.0)
     assert "(1 looked at" in after.basis.seconds
+
+
+@pytest.mark.parametrize("recipe", [{"preset": "safe"}, {"steps": [{"technique": "forgotten"}]}, {"steps": [PRUNE]}])
+def test_a_past_job_that_tells_nothing_of_training_is_no_hindrance(stocked: Database, recipe: dict) -> None:
+    """Of a preset, of an older version, or of data without examples to train on."""
+    with stocked.writing() as session:
+        job = _trained_for(80.0)
+        job.request = {**job.request, "recipe": recipe}
+        session.get_one(DatasetRow, "dataset_1").facts = {"examples": {"train": 0}, "task": "classification"}
+        session.add(job)
+    assert plan(stocked, TRAIN).predicted.seconds > 0
+
+
+def test_a_layer_whose_output_was_not_seen_is_no_hindrance(stocked: Database) -> None:
+    unseen = LayerFacts(name="unused", type="Linear", parameters=50, macs=0, output_shape=None)
+    with stocked.writing() as session:
+        session.add(model_row("model_2", facts=MLP.model_copy(update={"layers": (*MLP.layers, unseen)})))
+    for step in ({"technique": "low_rank_factorization", "rank": 2}, PRUNE):
+        assert plan(stocked, step, model="model_2").predicted.size_bytes > 0
 
 
 def _trained_for(seconds: float) -> JobRow:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.expected import ExpectedNetwork
 from app.core.facts import ModelInspection
-from app.core.job_options import JobOptions
 from app.core.plans.work import after_each, training_work
+from app.core.recipes import Step
+from app.core.recipes.recipe import Recipe
 from app.core.tables import DatasetRow, JobRow, ModelRow
-from app.core.wanted_files import wanted_files
 
 MOST_JOBS = 30
 
@@ -86,17 +87,24 @@ def _told_by(job: JobRow, model: ModelRow, dataset: DatasetRow | None) -> _Past:
 
 
 def _training(job: JobRow, model: ModelRow, dataset: DatasetRow | None, done: Any) -> Iterator[tuple[float, float]]:
-    if dataset is None or not dataset.facts or not model.inspection:
+    steps = _steps_of(job)
+    if len(steps) != len(done) or dataset is None or not dataset.facts or not model.inspection:
         return
     facts = ModelInspection.model_validate(model.inspection).facts
-    request = {name: value for name, value in job.request.items() if name not in {"model", "dataset"}}
-    steps = wanted_files(JobOptions.model_validate(request), facts, has_data=True).steps
     networks = after_each(ExpectedNetwork.of(facts), steps)
     for step, network, told in zip(steps, networks, done, strict=True):
         seconds = _in_epochs(told)
-        if seconds > 0:
-            work = training_work(step, network, dataset.facts["examples"]["train"], len(told["epochs"]))
+        work = training_work(step, network, dataset.facts["examples"]["train"], len(told.get("epochs", ())))
+        if seconds > 0 and work > 0:
             yield work, seconds
+
+
+def _steps_of(job: JobRow) -> tuple[Step, ...]:
+    """None of a preset, which doesn't train, nor of a recipe that an older version accepted and this one doesn't."""
+    try:
+        return Recipe.model_validate(job.request.get("recipe")).steps or ()
+    except ValidationError:
+        return ()
 
 
 def _in_epochs(step: Mapping[str, Any]) -> float:

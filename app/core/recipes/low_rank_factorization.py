@@ -56,7 +56,7 @@ class LowRankFactorization(StepBase):
         depth = 0
         layers = []
         for layer in network.layers:
-            can = layer.type in FACTORED_LAYERS and layer.weights > 0 and self.touches(layer)
+            can = layer.type in FACTORED_LAYERS and layer.weights > 0 and layer.width > 0 and self.touches(layer)
             layers.append(self._factored(layer, depth) if can else layer)
             depth = layer.width if layer.weights else depth
         factored = replace(network, layers=tuple(layers))
