@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from app.core.facts import DatasetFacts
-from app.core.tasks import DatasetFile, InspectDataset, Message, Progress, Task
+from app.core.messages import Message, Progress
+from app.core.tasks import DatasetFile, InspectDataset, Task
 from worker import forkserver
 from worker.child import Report
 from worker.children import run_child

@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from app.core.errors import Problem
+from app.core.messages import Done, Failed, Message
 from app.core.schemas import Schema
-from app.core.tasks import TASK, Compress, Done, Failed, InspectDataset, Message, Task
+from app.core.tasks import TASK, Compress, InspectDataset, Task
 from worker import sandbox
 from worker.failures import OWN_CODE, ChildFailure, OutOfMemory, own_code_refused
 

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from app.core.tasks import TASK, Answer, Message, Task
+from app.core.messages import Message
+from app.core.tasks import TASK, Answer, Task
 from worker.child_process import started
 from worker.limits import Limits
 from worker.messages import LogReader, MessageReader, answer_of

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.core.logs import Logs
-from app.core.tasks import Answer, Checkpoint, CheckpointWritten, EpochEnded, Message, Progress, Task, Warn
+from app.core.messages import CheckpointWritten, EpochEnded, Message, Progress, Warn
+from app.core.tasks import Answer, Checkpoint, Task
 from worker.children import run_child
 from worker.failures import TimeLimit
 from worker.hold import Hold

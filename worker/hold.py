@@ -9,8 +9,8 @@ from typing import Literal
 import structlog
 
 from app.core.errors import Problem
+from app.core.messages import EpochEnded
 from app.core.queue import Claim, LeaseLost, Queue
-from app.core.tasks import EpochEnded
 
 log = structlog.get_logger()
 

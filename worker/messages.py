@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from app.core.errors import ProblemBody
-from app.core.tasks import ANSWERS, MESSAGE, Answer, Done, Failed, Message, Task
+from app.core.messages import MESSAGE, Done, Failed, Message
+from app.core.tasks import ANSWERS, Answer, Task
 from worker.failures import BadAnswer, LogLimit, Reported
 
 _LONGEST_TEXT = 2000

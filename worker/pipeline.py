@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
 
+from app.core.messages import Progress
 from app.core.schemas import Schema
 from app.core.tasks import (
     Compress,
@@ -20,7 +21,6 @@ from app.core.tasks import (
     Measure,
     MeasureSensitivity,
     ModelFile,
-    Progress,
     Task,
     Time,
 )

@@ -6,7 +6,7 @@ from math import isfinite
 
 from app.core.details import Value
 from app.core.measurements import Epoch, Metric, OutputFormat
-from app.core.tasks import EpochEnded, Message, Progress, Warn
+from app.core.messages import EpochEnded, Message, Progress, Warn
 from worker.data import NetworkData
 from worker.details import Details
 from worker.network import Network

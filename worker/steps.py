@@ -5,8 +5,9 @@ from pathlib import Path
 from time import perf_counter
 
 from app.core.errors import Problem
+from app.core.messages import CheckpointWritten
 from app.core.recipes import Step
-from app.core.tasks import Checkpoint, CheckpointWritten, Compress, StepTiming
+from app.core.tasks import Checkpoint, Compress, StepTiming
 from worker.applying import applied
 from worker.checkpoints import can_be_kept, is_worth_keeping, read_checkpoint, write_checkpoint
 from worker.learning_curve import thinned

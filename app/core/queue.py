@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session, aliased
 from app.core.database import Database
 from app.core.errors import Problem, ProblemBody
 from app.core.events import add_event
+from app.core.messages import EpochEnded
 from app.core.schemas import Schema
 from app.core.settings import Settings
 from app.core.studies.lifecycle import job_ended, job_started
 from app.core.studies.sharing import UNENDED, release, steps_worth_sharing
 from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
-from app.core.tasks import EpochEnded
 
 LONGEST_RETRY_SECONDS = 60.0
 

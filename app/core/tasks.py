@@ -1,4 +1,4 @@
-"""What passes between the supervisor and a child: one `task.json` in, JSON lines out.
+"""What a child is given to do, one `task.json`, and what it answers. What it says meanwhile: see `messages.py`.
 
 A job's folder:
 
@@ -17,7 +17,6 @@ from pydantic import Field, TypeAdapter
 
 from app.core.architectures import Architecture
 from app.core.details import MOST_TABLES, DetailTable
-from app.core.errors import ProblemBody
 from app.core.facts import WEIGHTS_ONLY, DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
@@ -296,48 +295,3 @@ ANSWERS: dict[str, type[Schema]] = {
     "time": Timings,
     "sensitivity": Sensitivity,
 }
-
-
-class Progress(Schema):
-    """`fraction` of this child's work, `step` the index of the recipe's step where there is one."""
-
-    type: Literal["progress"] = "progress"
-    fraction: float = Field(ge=0, le=1)
-    message: str = Field(max_length=500)
-    step: int | None = None
-
-
-class Warn(Schema):
-    type: Literal["warning"] = "warning"
-    message: str = Field(max_length=2000)
-
-
-class EpochEnded(Schema):
-    """`step` is the index of the step that trains."""
-
-    type: Literal["epoch"] = "epoch"
-    step: int
-    epoch: Epoch
-
-
-class CheckpointWritten(Schema):
-    type: Literal["checkpoint"] = "checkpoint"
-    checkpoint: Checkpoint
-
-
-class Done(Schema):
-    """The last line of a child that succeeded. `answer` is checked against the task's schema by the supervisor."""
-
-    type: Literal["done"] = "done"
-    answer: dict[str, object]
-
-
-class Failed(Schema):
-    """The last line of a child that ended with a reason."""
-
-    type: Literal["failed"] = "failed"
-    problem: ProblemBody
-
-
-Message = Annotated[Progress | Warn | EpochEnded | CheckpointWritten | Done | Failed, Field(discriminator="type")]
-MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)

@@ -8,9 +8,9 @@ from app.core import jobs
 from app.core.database import Database
 from app.core.events import Event, events_after
 from app.core.measurements import Epoch
+from app.core.messages import EpochEnded
 from app.core.queue import Queue
 from app.core.settings import Settings
-from app.core.tasks import EpochEnded
 from worker import hold
 from worker.hold import Hold
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from app.core.errors import Invalid
+from app.core.messages import Progress
 from app.core.recipes import DynamicQuantization, MagnitudePruning, StaticQuantization
-from app.core.tasks import Candidate, Compress, Progress
+from app.core.tasks import Candidate, Compress
 from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, save_data, silent
 from tests.worker.networks import NETWORKS
 from worker.pipeline import perform

@@ -9,7 +9,7 @@ from torch import fx, nn
 from app.core.details import LONGEST_TEXT, MOST_COLUMNS, MOST_ROWS, MOST_TABLES
 from app.core.inputs import InputSpec
 from app.core.measurements import Epoch
-from app.core.tasks import EpochEnded, Message, Progress
+from app.core.messages import EpochEnded, Message, Progress
 from worker.learning_curve import thinned
 from worker.network import Network
 from worker.run import Run

@@ -11,8 +11,9 @@ import torch
 
 import worker.applying
 from app.core.errors import Problem
+from app.core.messages import CheckpointWritten, EpochEnded, Message
 from app.core.recipes import FineTuning, MagnitudePruning, StaticQuantization, Step
-from app.core.tasks import Checkpoint, CheckpointWritten, Compress, Compression, EpochEnded, Message
+from app.core.tasks import Checkpoint, Compress, Compression
 from tests.worker.jobs import DATA, file_of, inspected, job_folder, save_data, sha256
 from tests.worker.networks import NETWORKS
 from worker import checkpoints

@@ -8,7 +8,8 @@ from time import perf_counter
 import numpy as np
 
 from app.core.inputs import InputSpec, tensor_inputs
-from app.core.tasks import FileMeasurement, Measure, Progress, WrittenFile
+from app.core.messages import Progress
+from app.core.tasks import FileMeasurement, Measure, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.answers import Array
 from worker.evaluation.arithmetic import arithmetic_of

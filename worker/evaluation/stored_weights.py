@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from app.core.measurements import Verification
-from app.core.tasks import FileMeasurement, Measure, Progress, WrittenFile
+from app.core.messages import Progress
+from app.core.tasks import FileMeasurement, Measure, WrittenFile
 from worker.evaluation.verification import LOSSLESS_TOLERANCE, differs, does_not_load
 from worker.exporting.load_network import load_state_dict
 

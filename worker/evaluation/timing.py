@@ -22,7 +22,8 @@ import torch
 from app.core.inputs import InputSpec, tensor_inputs
 from app.core.intervals import percentile_95
 from app.core.measurements import Latency
-from app.core.tasks import Progress, Time, Timings, WrittenFile
+from app.core.messages import Progress
+from app.core.tasks import Time, Timings, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.energy import counters, energy_of
 from worker.evaluation.environment import environment

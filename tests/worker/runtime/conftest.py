@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.core.tasks import Answer, DatasetFile, InspectDataset, Message, Task
+from app.core.messages import Message
+from app.core.tasks import Answer, DatasetFile, InspectDataset, Task
 from worker import forkserver
 from worker.children import run_child
 from worker.limits import Limits

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from app.core.facts import DatasetFacts
-from app.core.tasks import Progress, Task
+from app.core.messages import Progress
+from app.core.tasks import Task
 from tests.worker.runtime import performances
 from worker.child import Report
 

@@ -12,7 +12,8 @@ import torch
 
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts, DatasetFacts
-from app.core.tasks import Message, Progress, Task, Warn
+from app.core.messages import Message, Progress, Warn
+from app.core.tasks import Task
 from worker.child import Report
 from worker.training.multithreading import threads
 

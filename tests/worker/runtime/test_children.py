@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core.facts import DatasetFacts
-from app.core.tasks import Done, Progress, Warn
+from app.core.messages import Done, Progress, Warn
 from tests.worker.runtime import performances
 from tests.worker.runtime.conftest import Run
 from worker.failures import (

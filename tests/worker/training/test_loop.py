@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from app.core.errors import Problem
 from app.core.inputs import InputSpec
+from app.core.messages import EpochEnded, Progress
 from app.core.recipes.training import TrainingOptions
-from app.core.tasks import EpochEnded, Progress
 from tests.worker.training.tasks import accuracy, dataset, network, perceptron, run_for, same, unlabelled, weights
 from worker.network import Network
 from worker.run import Run
