@@ -2,7 +2,7 @@
 for Efficient Integer-Arithmetic-Only Inference, 2018."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import fx, nn
 
 from app.core.recipes import StaticQuantization
-from worker.exporting.onnx import export_onnx, layer_named, layer_of
+from worker.exporting.onnx import export_float, layer_named, layer_of
 from worker.layer_selection import matching
 from worker.network import Network
 from worker.quantization.adaptive_rounding import round_adaptively
@@ -193,7 +193,7 @@ class InTorch:
     def quantized(self, module: fx.GraphModule) -> fx.GraphModule:
         with TemporaryDirectory() as folder:
             exact, target = Path(folder, "exact.onnx"), Path(folder, "quantized.onnx")
-            export_onnx(replace(self.network, after_export={}), exact)
+            export_float(self.network, exact)
             quantizer = StaticQuantizer(self.step, self.run, self.data, exact, target, self.known)
             plan = quantizer.plan()
         in_float = {layer_of(n) for n in plan.model.graph.node if n.op_type in WEIGHTED and n.name in plan.in_float}
