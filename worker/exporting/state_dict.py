@@ -59,6 +59,12 @@ def stored_tensors(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, str]
     return weights, tied
 
 
+def stored_without_zeros(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a file has of weights of which nothing else is packed."""
+    stored, _ = deflated(_packed_tensors(_sparse(weights)))
+    return {**weights, **stored}
+
+
 def _sparse(weights: Mapping[str, Tensor]) -> dict[str, Packed | Bitmask]:
     """Those that pruning has left so many zeros in that a file without them is smaller."""
     nonzero = {name: nonzero_values(tensor) for name, tensor in weights.items()}

@@ -9,6 +9,7 @@ from worker.sparsity.storage import StoredSize
 from worker.sparsity.weights import Tensors
 
 _HALVINGS = 24
+_TRIALS_OF_ZLIB = 4
 
 
 def weights_to_remove(step: MagnitudePruning, ranking: Ranking, module: nn.Module, part: float) -> Tensors:
@@ -21,16 +22,31 @@ def weights_to_remove(step: MagnitudePruning, ranking: Ranking, module: nn.Modul
 
 
 def _fraction_for_size(target: int, ranking: Ranking, module: nn.Module) -> float:
-    """The smallest fraction with which the file fits. Raises Invalid where none does."""
+    """Nearly the smallest fraction with which the file fits. Raises Invalid where none does.
+
+    How much zlib saves is known only when it has been tried; it hardly changes with the fraction.
+    """
     size = StoredSize(module)
+    allowed, fraction = float(target), 1.0
+    for _ in range(_TRIALS_OF_ZLIB):
+        tried = _fraction_without_zlib(allowed, ranking, size)
+        found = size.deflated_without(ranking.removed(tried))
+        if found <= target:
+            fraction = min(fraction, tried)
+        allowed *= target / found
+    if fraction == 1.0 and size.deflated_without(ranking.removed(1.0)) > target:
+        raise _out_of_reach(target, size.deflated_without(ranking.removed(1.0)))
+    return fraction
+
+
+def _fraction_without_zlib(allowed: float, ranking: Ranking, size: StoredSize) -> float:
+    """The smallest with which the file fits, or all if none does."""
     low, high = 0.0, 1.0
-    if size.without(ranking.removed(low)) <= target:
+    if size.without(ranking.removed(low)) <= allowed:
         return low
-    if size.without(ranking.removed(high)) > target:
-        raise _out_of_reach(target, size.without(ranking.removed(high)))
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if size.without(ranking.removed(middle)) <= target:
+        if size.without(ranking.removed(middle)) <= allowed:
             high = middle
         else:
             low = middle

@@ -163,7 +163,8 @@ def test_training_between_rounds_changes_the_weights_that_remain() -> None:
     assert not torch.equal(trained.get_parameter("3.weight"), plain.get_parameter("3.weight"))
 
 
-@pytest.mark.parametrize("target", [120_000, 60_000, 30_000])
+# Between 121,000 bytes and 107,000 there is no file: as soon as zeros are left out, zlib sees the rest.
+@pytest.mark.parametrize("target", [105_000, 60_000, 30_000])
 def test_a_file_fits_its_target_and_fills_it(tmp_path, target: int) -> None:
     layers = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 50))
     network = network_of(layers, (100,))
