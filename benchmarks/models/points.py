@@ -18,14 +18,12 @@ FINE_TUNING = {"technique": "fine_tuning", "epochs": 10}
 # A large network learns a few thousand small images by heart, unless they are moved about.
 MOVED_ABOUT = frozenset({"mnist_convnet"})
 
-# Where the network knows its training examples by heart, their gradients tell nothing.
-FITTED_CRITERIA = {"cancer_mlp": "l2"}
-
 # The same training after each criterion, and plain fine-tuning after plain L1: what beats what is seen apart.
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ours": ("taylor", DISTILLATION),
-    "random": ("random", DISTILLATION),
-    "l1": ("l1", FINE_TUNING),
+METHODS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "ours": ({"criterion": "reconstruction_error", "reconstruction": "least_squares"}, DISTILLATION),
+    "taylor": ({"criterion": "taylor"}, DISTILLATION),
+    "random": ({"criterion": "random"}, DISTILLATION),
+    "l1": ({"criterion": "l1"}, FINE_TUNING),
 }
 
 
@@ -55,11 +53,9 @@ class Point:
         return {"recipe": {"steps": self._steps(facts)}, "outputs": ["onnx"], "seed": self.seed}
 
     def _steps(self, facts: dict[str, int]) -> list[dict[str, Any]]:
-        criterion, recovery = METHODS[self.method]
-        if self.method == "ours":
-            criterion = FITTED_CRITERIA.get(self.subject.name, criterion)
+        how, recovery = METHODS[self.method]
         target = {self.subject.measure: facts[self.subject.measure] // self.factor}
-        prune = {"technique": "structured_pruning", "target": target, "criterion": criterion, "scope": "layer"}
+        prune = {"technique": "structured_pruning", "target": target, "scope": "layer", **how}
         return [prune, recovery | self._fitted_to_data(recovery)]
 
     def _fitted_to_data(self, recovery: dict[str, Any]) -> dict[str, Any]:

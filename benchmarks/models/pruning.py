@@ -61,8 +61,8 @@ class Bench:
 
     def known(self, subject: Subject, wanted: list[Point]) -> list[dict[str, Any]]:
         facts = self.facts(subject)
-        found = [self._kept.get(self._key(point, facts)) for point in wanted] if facts else []
-        return [row for row in found if row is not None]
+        found = [(point, self._kept.get(self._key(point, facts))) for point in wanted] if facts else []
+        return [row | {"method": point.method} for point, row in found if row is not None]
 
     def facts(self, subject: Subject) -> dict[str, int] | None:
         return self._kept.get(self._facts_key(subject))

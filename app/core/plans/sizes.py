@@ -15,7 +15,7 @@ class Overhead:
     each_layer: int
 
 
-# As files of the small networks were found to be, from three layers to forty.
+# As files of small networks, of three to forty layers, were found to be; OpenVINO's are estimates.
 OVERHEADS: dict[OutputFormat, Overhead] = {
     "onnx": Overhead(200, 150),
     "torchscript": Overhead(3_000, 2_400),
