@@ -2,10 +2,23 @@
 
 from typing import Any
 
+from fastapi import Response
+
 LOCATION = {"Location": {"description": "The address of what was made.", "schema": {"type": "string"}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds after which to look again.", "schema": {"type": "string"}}}
 _ETAG = {"ETag": {"description": 'The content\'s hash: `"sha256-…"`.', "schema": {"type": "string"}}}
 _ANY_BYTES = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+
+
+def say_where(response: Response, address: str) -> None:
+    """What was accepted, and when to look at it again."""
+    response.headers["Location"] = address
+    response.headers["Retry-After"] = "1"
+
+
+def json_content(schema: str, examples: dict[str, Any]) -> dict[str, Any]:
+    """Of a body that a route reads itself."""
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": examples}}
 
 
 def text_of(*media_types: str) -> dict[str, Any]:

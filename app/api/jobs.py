@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import LOCATION, RETRY_AFTER, text_of
 from app.api.context import ContextDependency, caller_with
@@ -11,7 +10,7 @@ from app.api.examples import CANCELED_JOB, QUEUED_JOB, RUNNING_JOB, SUCCEEDED_JO
 from app.api.pagination import DEFAULT_LIMIT, After, Limit
 from app.api.problems import error_responses
 from app.api.submissions import REQUEST_BODY, submit
-from app.api.waiting import Prefer, seconds_to_wait, wait_until_done
+from app.api.waiting import Prefer, held
 from app.core import jobs
 from app.core.jobs import Job, JobKind, Status
 from app.core.keys import Caller
@@ -53,18 +52,11 @@ async def submit_job(
     model that is still `inspecting` is accepted: what only its facts can tell fails the job later, with the same code.
     """
     job = await submit(request, context, caller, idempotency_key)
-    seconds = seconds_to_wait(prefer)
-    if seconds:
 
-        def is_done() -> bool:
-            return jobs.get(context.database, caller, job.id).done
+    def again() -> Job:
+        return jobs.get(context.database, caller, job.id)
 
-        await wait_until_done(request, context, seconds, is_done)
-        job = await run_in_threadpool(jobs.get, context.database, caller, job.id)
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    response.headers["Location"] = job.urls.self
-    response.headers["Retry-After"] = "1"
-    return job
+    return await held(job, prefer, request, response, context, is_done=lambda: again().done, again=again)
 
 
 @router.get("", summary="List jobs", responses={200: shown(page_of(RUNNING_JOB)), **error_responses()})

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import json_content
 from app.api.context import ContextDependency, caller_with
 from app.api.examples import PLAN, shown
 from app.api.problems import error_responses
@@ -22,7 +23,7 @@ Reader = Annotated[Caller, caller_with("jobs:read")]
 _REQUEST = TypeAdapter(JobRequest)
 _BODY: dict[str, Any] = {
     "required": True,
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobRequest"}, "examples": JSON_EXAMPLES}},
+    "content": json_content("JobRequest", JSON_EXAMPLES),
 }
 
 

@@ -6,17 +6,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from app.api.answers import LOCATION, RETRY_AFTER
+from app.api.answers import LOCATION, RETRY_AFTER, json_content, say_where
 from app.api.context import ContextDependency, caller_with
 from app.api.examples import QUEUED_SENSITIVITY, shown
 from app.api.jobs import IdempotencyKey
 from app.api.problems import error_responses
 from app.api.strict_json import read_as, read_json_body
+from app.api.submissions import idempotency_of
 from app.core.jobs import Job
 from app.core.keys import Caller
 from app.core.sensitivities import SensitivityOptions
 from app.core.sensitivity import submit_sensitivity
-from app.core.submissions import Idempotency
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 JobWriter = Annotated[Caller, caller_with("jobs:write")]
@@ -24,15 +24,13 @@ JobWriter = Annotated[Caller, caller_with("jobs:write")]
 _OPTIONS = TypeAdapter(SensitivityOptions)
 _BODY: dict[str, Any] = {
     "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/SensitivityOptions"},
-            "examples": {
-                "with data": {"summary": "On a data set", "value": {"dataset": "dataset_…", "seed": 0}},
-                "without data": {"summary": "On random inputs", "value": {}},
-            },
-        }
-    },
+    "content": json_content(
+        "SensitivityOptions",
+        {
+            "with data": {"summary": "On a data set", "value": {"dataset": "dataset_…", "seed": 0}},
+            "without data": {"summary": "On random inputs", "value": {}},
+        },
+    ),
 }
 
 
@@ -60,8 +58,7 @@ async def measure_sensitivity(
     """
     options = read_as(_OPTIONS, await read_json_body(request, context.settings.max_body_bytes))
     sent = {"model": model_id, **options.model_dump(mode="json")}
-    idempotency = Idempotency.of(idempotency_key, sent) if idempotency_key else None
+    idempotency = idempotency_of(idempotency_key, sent)
     job = await run_in_threadpool(submit_sensitivity, context.database, caller, model_id, options, idempotency)
-    response.headers["Location"] = job.urls.self
-    response.headers["Retry-After"] = "1"
+    say_where(response, job.urls.self)
     return job

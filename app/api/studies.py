@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from app.api.accepting import best_match
-from app.api.answers import LOCATION, RETRY_AFTER, text_of
+from app.api.answers import LOCATION, RETRY_AFTER, json_content, text_of
 from app.api.context import ContextDependency, caller_with
 from app.api.event_streams import AfterEvent, Followed, LastEventId, answer_events, responses
 from app.api.examples import page_of, shown
@@ -17,7 +17,7 @@ from app.api.problems import error_responses
 from app.api.strict_json import read_as, read_json_body
 from app.api.study_examples import CANCELED_STUDY, QUEUED_STUDY, REQUESTS, STUDY_EVENT, STUDY_SUMMARY, SUCCEEDED_STUDY
 from app.api.submissions import idempotency_of
-from app.api.waiting import Prefer, seconds_to_wait, wait_until_done
+from app.api.waiting import Prefer, held
 from app.core.events import Event, study_events_after
 from app.core.jobs import Status
 from app.core.keys import Caller
@@ -38,7 +38,7 @@ _REPORT_POLICY = f"{CONTENT_POLICY}; frame-ancestors 'none'"
 _REQUEST = TypeAdapter(StudyRequest)
 _REQUEST_BODY: dict[str, Any] = {
     "required": True,
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/StudyRequest"}, "examples": REQUESTS}},
+    "content": json_content("StudyRequest", REQUESTS),
 }
 
 
@@ -67,18 +67,14 @@ async def start_study(
     asked = read_as(_REQUEST, body)
     idempotency = idempotency_of(idempotency_key, asked.model_dump(mode="json"))
     study = await run_in_threadpool(submit_study, context.database, caller, asked, idempotency)
-    seconds = seconds_to_wait(prefer)
-    if seconds:
 
-        def is_done() -> bool:
-            return reading.get_summary(context.database, caller, study.id).done
+    def is_done() -> bool:
+        return reading.get_summary(context.database, caller, study.id).done
 
-        await wait_until_done(request, context, seconds, is_done)
-        study = await run_in_threadpool(reading.get, context.database, caller, study.id)
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    response.headers["Location"] = study.urls.self
-    response.headers["Retry-After"] = "1"
-    return study
+    def again() -> Study:
+        return reading.get(context.database, caller, study.id)
+
+    return await held(study, prefer, request, response, context, is_done=is_done, again=again)
 
 
 @router.get("", summary="List studies", responses={200: shown(page_of(STUDY_SUMMARY)), **error_responses()})

@@ -6,6 +6,7 @@ from fastapi import Request
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import json_content
 from app.api.context import Context
 from app.api.form_fields import (
     ARCHITECTURE_FIELD,
@@ -67,7 +68,7 @@ JSON_EXAMPLES = {
 REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "application/json": {"schema": {"$ref": "#/components/schemas/JobRequest"}, "examples": JSON_EXAMPLES},
+        **json_content("JobRequest", JSON_EXAMPLES),
         **form_body(
             ("file", "job"),
             {

@@ -3,6 +3,7 @@
 `reference` is always the upload's answers to the same examples.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,17 @@ def cosine(answers: Array, reference: Array) -> float:
     both_zero = ~left.any(axis=1) & ~right.any(axis=1)
     cosines = np.where(both_zero, 1.0, (left * right).sum(axis=1) / np.where(lengths > 0, lengths, 1.0))
     return float(np.clip(cosines.mean(), -1.0, 1.0))
+
+
+def joined(outputs: Sequence[Array]) -> Array:
+    """All values of all outputs, one after another."""
+    return np.concatenate([output.reshape(-1).astype(np.float64) for output in outputs])
+
+
+def cosine_over_all(answers: Array, reference: Array) -> float | None:
+    """One cosine of all values (of shape [n]); None where one of them is zero throughout."""
+    lengths = float(np.linalg.norm(answers) * np.linalg.norm(reference))
+    return float(np.clip(answers @ reference / lengths, -1, 1)) if lengths else None
 
 
 def kl_divergence(answers: Array, reference: Array, labels: Array | None = None) -> float:

@@ -18,6 +18,7 @@ import torch
 from app.core.inputs import Input, tensor_inputs
 from app.core.measurements import QuantizedEngine
 from app.core.tasks import WrittenFile
+from worker.evaluation.answers import cosine_over_all, joined
 from worker.evaluation.probe import read_probe
 from worker.evaluation.runtimes import Array, load_runtime
 
@@ -81,7 +82,7 @@ def _loaded(engine: QuantizedEngine, file: WrittenFile, folder: Path, inputs: Se
 
 
 def _cosine(answers: Sequence[Array], expected: Sequence[Array]) -> float:
-    given, wanted = (np.concatenate([np.ravel(each) for each in one]).astype(np.float64) for one in (answers, expected))
-    lengths = float(np.linalg.norm(given) * np.linalg.norm(wanted))
-    cosine = float(given @ wanted) / lengths if lengths else 1.0
+    cosine = cosine_over_all(joined(answers), joined(expected))
+    if cosine is None:
+        return 1.0
     return cosine if np.isfinite(cosine) else -1.0

@@ -10,6 +10,7 @@ from app.core.errors import Problem
 from app.core.inputs import Input, InputSpec
 from app.core.measurements import Verification
 from app.core.tasks import WrittenFile
+from worker.evaluation.answers import cosine_over_all, joined
 from worker.evaluation.probe import read_probe
 from worker.evaluation.runtimes import Array, Runtime, load_runtime
 
@@ -44,7 +45,7 @@ def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[I
     answers = run(file, runtime, asked)
     if [a.shape for a in answers] != [e.shape for e in expected]:
         raise differs(file, "its outputs have other shapes than the network's")
-    given, wanted = _joined(answers), _joined(expected)
+    given, wanted = joined(answers), joined(expected)
     finite = np.isfinite(wanted)
     if not np.array_equal(finite, np.isfinite(given)):
         raise differs(file, "some of its answers are not finite numbers where the network's are, or the reverse")
@@ -56,13 +57,7 @@ def _compared(file: WrittenFile, given: Array, wanted: Array) -> Verification:
     allowed = LOSSLESS_TOLERANCE * max(1.0, float(np.abs(wanted).max(initial=0.0)))
     if not file.quantized and difference > allowed:
         raise differs(file, f"its answers are up to {difference:.2g} away from the network's ({allowed:.2g} allowed)")
-    lengths = float(np.linalg.norm(given) * np.linalg.norm(wanted))
-    cosine = float(np.clip(given @ wanted / lengths, -1, 1)) if lengths else None
-    return Verification(loaded=True, max_difference=difference, cosine=cosine)
-
-
-def _joined(outputs: list[Array]) -> Array:
-    return np.concatenate([output.reshape(-1).astype(np.float64) for output in outputs])
+    return Verification(loaded=True, max_difference=difference, cosine=cosine_over_all(given, wanted))
 
 
 def does_not_load(file: WrittenFile, what: str) -> Problem:

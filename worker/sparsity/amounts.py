@@ -33,9 +33,12 @@ def _fraction_for_size(target: int, ranking: Ranking, module: nn.Module) -> floa
         found = size.deflated_without(ranking.removed(tried))
         if found <= target:
             fraction = min(fraction, tried)
+        if fraction == 0.0:
+            break
         allowed *= target / found
-    if fraction == 1.0 and size.deflated_without(ranking.removed(1.0)) > target:
-        raise _out_of_reach(target, size.deflated_without(ranking.removed(1.0)))
+    least = size.deflated_without(ranking.removed(1.0)) if fraction == 1.0 else 0
+    if least > target:
+        raise _out_of_reach(target, least)
     return fraction
 
 

@@ -11,6 +11,11 @@ def in_words(recipe: Recipe) -> str:
     return ", ".join(map(step_in_words, recipe.steps or ())) or "no step"
 
 
+def begins_a_sentence(recipe: Recipe) -> str:
+    words = in_words(recipe)
+    return words[0].upper() + words[1:]
+
+
 def step_in_words(step: Step) -> str:
     given = step.model_dump(mode="json", exclude={"technique"}, exclude_defaults=True)
     name = step.technique.replace("_", " ")

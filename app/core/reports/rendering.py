@@ -22,6 +22,7 @@ from app.core.reports.running import lines_to_run, needed_beside, needed_package
 from app.core.reports.sentence import sentence
 from app.core.reports.steps import stories
 from app.core.reports.tables import before_and_after, side_by_side, step_by_step
+from app.core.schemas import Schema
 
 ReportKind = Literal["report.html", "report.md", "report.json", "recipe.json"]
 
@@ -39,8 +40,7 @@ def _markdown(report: ReportData) -> str:
 
 
 def _json(report: ReportData) -> str:
-    body = {"summary": sentence(report.result), **report.model_dump(mode="json")}
-    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return as_json(sentence(report.result), report)
 
 
 def _recipe(report: ReportData) -> str:
@@ -75,6 +75,11 @@ def _shown(report: ReportData) -> dict[str, object]:
         "explanations": list(explanations(result)),
         "recipe": _recipe(report).strip(),
     }
+
+
+def as_json(summary: str, report: Schema) -> str:
+    body = {"summary": summary, **report.model_dump(mode="json")}
+    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @cache

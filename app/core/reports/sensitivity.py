@@ -1,6 +1,5 @@
 """The report of a job of kind `sensitivity`: a heat map and a table of what each change to each layer costs."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
 from typing import Literal
@@ -10,7 +9,7 @@ from pydantic import JsonValue
 
 from app.core.measurements import Metric
 from app.core.reports.charts import Specification, Values, drawn, styled
-from app.core.reports.rendering import templates
+from app.core.reports.rendering import as_json, templates
 from app.core.schemas import Schema
 from app.core.sensitivities import LayerSensitivity, Sensitivity, SensitivityOptions
 from app.core.sensitivity_tables import TITLES, amount, change, columns_of, summary, table, title
@@ -72,8 +71,7 @@ def _markdown(report: SensitivityReport) -> str:
 
 
 def _json(report: SensitivityReport) -> str:
-    body = {"summary": summary(report.result), **report.model_dump(mode="json")}
-    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return as_json(summary(report.result), report)
 
 
 _RENDERERS: dict[SensitivityReportKind, Callable[[SensitivityReport], str]] = {

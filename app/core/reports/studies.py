@@ -2,7 +2,6 @@
 that is still running.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +10,7 @@ from app.core import figures
 from app.core.measurements import Metric
 from app.core.recipes.wording import in_words
 from app.core.reports.policy import CONTENT_POLICY, SCRIPT
-from app.core.reports.rendering import templates
+from app.core.reports.rendering import as_json, templates
 from app.core.reports.study_charts import pareto_charts
 from app.core.studies.gate import GateFile, GateReading
 from app.core.studies.schemas import ReportedStudy, Spread, Study, StudyGroup
@@ -76,8 +75,7 @@ def _markdown(report: ReportedStudy) -> str:
 
 
 def _json(report: ReportedStudy) -> str:
-    body = {"summary": summary(report.study), **report.model_dump(mode="json")}
-    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return as_json(summary(report.study), report)
 
 
 _RENDERERS: dict[StudyReportKind, Callable[[ReportedStudy], str]] = {"html": _html, "md": _markdown, "json": _json}

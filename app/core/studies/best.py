@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from app.core import figures
 from app.core.choosing import TOLERATED, TOLERATED_ERROR, error, is_tolerated
 from app.core.job_options import Goal
 from app.core.measurements import Metric
-from app.core.recipes.wording import in_words
+from app.core.recipes.wording import begins_a_sentence, in_words
 from app.core.studies.comparing import Comparison
 from app.core.studies.front import relative_time
 from app.core.studies.schemas import Best, StudyGroup
+from app.core.studies.wording import against_upload
 
 
 def best_of(comparison: Comparison, minimize: Goal) -> Best | None:
@@ -24,7 +24,7 @@ def best_of(comparison: Comparison, minimize: Goal) -> Best | None:
     keeping = _keeping_quality(recipes, comparison)
     if keeping is None:
         group = _least(recipes, minimize)
-        why = f"{_named(group)} is {_superlative(minimize)}; no quality was measured."
+        why = f"{begins_a_sentence(group.recipe)} is {_superlative(minimize)}; no quality was measured."
         return Best(job=group.jobs[0], met_budget="no", why=why)
     if not keeping:
         group = min(recipes, key=lambda each: _error(each, comparison.metric))
@@ -54,25 +54,20 @@ def _superlative(minimize: Goal) -> str:
     return "the smallest" if minimize == "size" else "the fastest"
 
 
-def _named(group: StudyGroup) -> str:
-    words = in_words(group.recipe)
-    return words[0].upper() + words[1:]
-
-
 def _why_best(group: StudyGroup, keeping: int, comparison: Comparison, minimize: Goal) -> str:
     place = _superlative(minimize)
     which = "the only recipe that loses" if keeping == 1 else f"{place} of the {keeping} recipes that lose"
     return (
-        f"{_named(group)} is {which} {_tolerance(comparison.metric)} against the upload: "
+        f"{begins_a_sentence(group.recipe)} is {which} {_tolerance(comparison.metric)} against the upload: "
         f"{_figures(group, comparison)}. It was chosen by the same test data that it was measured on."
     )
 
 
 def _why_nearest(group: StudyGroup, comparison: Comparison) -> str:
     return (
-        f"No recipe loses {_tolerance(comparison.metric)} against the upload. {_named(group)} comes nearest: "
-        f"{_figures(group, comparison)}. Remove less, train longer afterwards, or keep sensitive layers out by "
-        "`exclude`."
+        f"No recipe loses {_tolerance(comparison.metric)} against the upload. {begins_a_sentence(group.recipe)} comes "
+        f"nearest: {_figures(group, comparison)}. Remove less, train longer afterwards, or keep sensitive layers out "
+        "by `exclude`."
     )
 
 
@@ -83,15 +78,8 @@ def _tolerance(metric: Metric | None) -> str:
 
 
 def _figures(group: StudyGroup, comparison: Comparison) -> str:
-    baseline, metric = comparison.baseline, comparison.metric
-    assert baseline is not None
-    parts = [f"{figures.size(baseline.size_bytes)} → {figures.size(round(group.size_bytes.mean))}"]
-    if group.speedup:
-        parts.append(f"{figures.ratio(group.speedup.mean)} as fast")
-    if group.quality and metric and baseline.quality is not None:
-        before, after = figures.quality(metric, baseline.quality), figures.quality(metric, group.quality.mean)
-        parts.append(f"{metric.replace('_', ' ')} {before} → {after}")
-    return ", ".join(parts)
+    speedup, quality = (spread.mean if spread else None for spread in (group.speedup, group.quality))
+    return against_upload(comparison, round(group.size_bytes.mean), speedup, quality)
 
 
 def warnings_about(comparison: Comparison, failed: int) -> Iterator[str]:

@@ -9,11 +9,12 @@ from math import isfinite
 from app.core import figures
 from app.core.budgets import ROUNDING, Bound, Budget, Cost, drop_interval, drop_of
 from app.core.measurements import Metric
-from app.core.recipes.wording import in_words
+from app.core.recipes.wording import begins_a_sentence
 from app.core.studies.comparing import Comparison
 from app.core.studies.gate import MOST_CANDIDATES, GateFile, GateReading
 from app.core.studies.requests import Search
 from app.core.studies.schemas import Best, MetBudget, StudyPoint
+from app.core.studies.wording import against_upload, called
 
 
 def cost_of(point: StudyPoint, metric: Metric | None) -> Cost:
@@ -83,8 +84,8 @@ def best_of_search(comparison: Comparison, search: Search, gate: GateReading | N
     if not chosen:
         return _nearest(points, comparison, search)
     why = (
-        f"{_named(chosen[0])} is {_superlative(search)} of the trials that keep to the budget so far: "
-        f"{_figures(chosen[0], comparison)}. That is on the half of the test examples by which it was chosen; the "
+        f"{begins_a_sentence(chosen[0].recipe)} is {_superlative(search)} of the trials that keep to the budget so "
+        f"far: {_figures(chosen[0], comparison)}. That is on the half of the test examples by which it was chosen; the "
         "other half, which would prove it, was not read."
     )
     return Best(job=chosen[0].job, met_budget="measured", why=why)
@@ -117,12 +118,12 @@ def _reasons(
     file: GateFile, met: MetBudget, point: StudyPoint, comparison: Comparison, search: Search, gate: GateReading
 ) -> Iterator[str]:
     trials, allowed = len(measured_points(comparison.points)), search.budget.max_quality_drop
-    figured = _figures(point, comparison)
-    yield f"{_named(point)}, as {file.file}, is {_chosen_as(met, search)} of {trials} trials: {figured}."
+    named, figured = begins_a_sentence(point.recipe), _figures(point, comparison)
+    yield f"{named}, as {file.file}, is {_chosen_as(met, search)} of {trials} trials: {figured}."
     change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
     yield (
         f"On {file.quality.examples} test examples that neither training nor the choice among trials saw, "
-        f"{_called(gate.metric)} changed by {change}, 95 % interval {interval}."
+        f"{called(gate.metric)} changed by {change}, 95 % interval {interval}."
     )
     if allowed is None:
         return
@@ -155,7 +156,7 @@ def _nearest(points: Sequence[StudyPoint], comparison: Comparison, search: Searc
     needed = budget.needed_by(cost_of(nearest, metric))
     known = [f"`{name}` {_written(name, value, metric)}" for name, value in needed.items() if isfinite(value)]
     why = (
-        f"None of {len(points)} trials keeps to the budget. {_named(nearest)} comes nearest: "
+        f"None of {len(points)} trials keeps to the budget. {begins_a_sentence(nearest.recipe)} comes nearest: "
         f"{_figures(nearest, comparison)}. {_relaxed(known)}{' '.join(_bounds(points, comparison, search))}"
     )
     return Best(job=nearest.job, met_budget="no", why=why)
@@ -199,22 +200,5 @@ def _superlative(search: Search) -> str:
     ]
 
 
-def _named(point: StudyPoint) -> str:
-    words = in_words(point.recipe)
-    return words[0].upper() + words[1:]
-
-
-def _called(metric: Metric | None) -> str:
-    return (metric or "quality").replace("_", " ")
-
-
 def _figures(point: StudyPoint, comparison: Comparison) -> str:
-    baseline, metric = comparison.baseline, comparison.metric
-    assert baseline is not None
-    parts = [f"{figures.size(baseline.size_bytes)} → {figures.size(point.size_bytes or 0)}"]
-    if point.speedup:
-        parts.append(f"{figures.ratio(point.speedup)} as fast")
-    if point.quality is not None and metric and baseline.quality is not None:
-        before, after = figures.quality(metric, baseline.quality), figures.quality(metric, point.quality)
-        parts.append(f"{_called(metric)} {before} → {after}")
-    return ", ".join(parts)
+    return against_upload(comparison, point.size_bytes or 0, point.speedup, point.quality)
