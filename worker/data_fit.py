@@ -10,6 +10,7 @@ from app.core.inputs import InputSpec
 from worker.arrays import Array
 from worker.data import Dataset, Examples, NetworkData
 from worker.evaluation.answers import class_axis
+from worker.finite_arrays import check_fits_float32
 from worker.inputs import as_inputs
 from worker.network import Network
 
@@ -19,6 +20,7 @@ _ROWS_AT_ONCE = 4096
 def fitting_data(network: Network, dataset: Dataset) -> NetworkData:
     """The data set under the network's input names. Raises Invalid where either can't take the other."""
     data = _under_names(dataset, network.inputs)
+    _check_range(network.inputs, dataset)
     arrays, _ = data.test.take(range(min(2, len(data.test))))
     output = network.run(*as_inputs(network.inputs, arrays))[0]
     for half in (data.train, data.test):
@@ -67,6 +69,14 @@ def _check_integers(spec: InputSpec, array: Array) -> None:
                 f"The network's input {spec.name} takes integers from {low} to {high} (exclusive), and the data set "
                 f"holds {values.min()} to {values.max()}. Correct the data, or the model's `inputs`."
             )
+
+
+def _check_range(inputs: Sequence[InputSpec], dataset: Dataset) -> None:
+    """Half precision is widened: what doesn't take float64 is computed in float32."""
+    in_float64 = {spec.name for spec in inputs if spec.dtype == "float64"}
+    for name, array in dataset.arrays.items():
+        if (name.partition(".")[2] or inputs[0].name) not in in_float64:
+            check_fits_float32(name, array)
 
 
 def _check_labels(examples: Examples, output: Tensor) -> None:

@@ -1,10 +1,8 @@
 """What a model or a data set is, found out by loading it."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,16 +23,15 @@ from app.core.recipes import TECHNIQUES
 from app.core.tasks import InspectDataset, InspectModel
 from worker import openvino_extra
 from worker.archives.module import StoredLayer
-from worker.arrays import Array
 from worker.counting import count
 from worker.data import Dataset, Examples, open_dataset
 from worker.exporting import formats_of
+from worker.finite_arrays import check_finite
 from worker.inputs import random_inputs
 from worker.loading import NotEditable, Opened, open_model
 from worker.network import Network, layers_of
 
 MOST_CLASSES = 100_000
-_BYTES_AT_ONCE = 64 << 20
 
 
 def inspect_model(task: InspectModel, folder: Path) -> ModelInspection:
@@ -158,21 +155,6 @@ def inspect_dataset(task: InspectDataset, folder: Path) -> DatasetFacts:
         examples={"train": len(dataset.train), "test": len(dataset.test)},
         classes=max(_classes(dataset.train), _classes(dataset.test)) if kind == "classification" else None,
     )
-
-
-def check_finite(name: str, array: Array) -> None:
-    if array.dtype.kind != "f":
-        return
-    rows = max(1, _BYTES_AT_ONCE // (array.dtype.itemsize * max(1, math.prod(array.shape[1:]))))
-    for start in range(0, len(array), rows):
-        bad = ~np.isfinite(array[slice(start, start + rows)])
-        if bad.any():
-            row = start + int(np.argmax(bad.reshape(len(bad), -1).any(axis=1)))
-            raise Invalid(
-                f"{name} holds NaN or infinity, first in example {row}. Remove such examples or fill the gaps.",
-                code="values_not_finite",
-                title="The data set holds values that are not finite",
-            )
 
 
 def _task_of(dataset: Dataset) -> DataTask:

@@ -258,3 +258,10 @@ def test_impossible_values_are_refused(tmp_path: Path, name: str, values: np.nda
     with pytest.raises(Invalid) as caught:
         dataset_facts(tmp_path, **{name: values})
     assert caught.value.code == code
+
+
+def test_examples_with_gaps_are_counted_and_the_first_is_named(tmp_path: Path) -> None:
+    values = np.zeros((20, 20))
+    values[[7, 7, 12], [0, 3, 5]] = np.nan
+    with pytest.raises(Invalid, match="x_test holds NaN or infinity in 2 of its 20 examples, first in example 7"):
+        dataset_facts(tmp_path, x_test=values)

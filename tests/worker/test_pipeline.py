@@ -115,8 +115,10 @@ def test_the_files_probe_holds_the_networks_answers(folder: Path) -> None:
         ({"x_train": np.zeros((40, 21), np.float32), "x_test": np.zeros((20, 21), np.float32)}, "data_does_not_fit"),
         ({"y_test": np.full(20, 4)}, "labels_out_of_range"),
         ({"y_train": np.zeros((40, 3)), "y_test": np.zeros((20, 3))}, "data_does_not_fit"),
+        ({"x_test": np.full((20, 20), 1e300)}, "values_too_large"),
+        ({"y_train": np.full((40, 4), 1e300), "y_test": np.zeros((20, 4))}, "values_too_large"),
     ],
-    ids=["shape", "label", "target"],
+    ids=["shape", "label", "target", "beyond float32", "target beyond float32"],
 )
 def test_data_that_does_not_fit_is_refused(folder: Path, replaced: dict[str, np.ndarray], code: str) -> None:
     model, _ = inspected(folder)

@@ -14,7 +14,7 @@ from worker.evaluation import verification
 from worker.evaluation.answers import Array
 from worker.evaluation.arithmetic import arithmetic_of
 from worker.evaluation.examples import examples_for
-from worker.evaluation.quality import answer_all, change_ci95, judge, paired
+from worker.evaluation.quality import answer_all, change_ci95, check_answers, judge, paired
 from worker.evaluation.runtimes import Runtime
 from worker.evaluation.sample import write_sample
 from worker.inputs import random_inputs
@@ -23,7 +23,7 @@ UPLOAD_ANSWERS = Path("outputs", "upload-answers.npz")
 
 
 def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> FileMeasurement:
-    """Loads the file, compares it with its probe, and judges its answers on the test examples.
+    """Loads the file, judges its answers on the test examples, and compares it with its probe.
 
     The file of role `upload` must be measured first: it leaves its answers in `outputs/upload-answers.npz`, and the
     other files are compared with them.
@@ -33,13 +33,15 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
     assert task.model.inputs is not None
     inputs = tensor_inputs(task.model.inputs)
     runtime, load_ms, peak_memory_mb = _load_and_run_once(task, folder, inputs)
-    verified = verification.verify(file, runtime, folder, inputs)
     examples = examples_for(inputs, task.dataset, folder, task.seed)
     answers = answer_all(
         lambda batch: verification.run(file, runtime, batch),
         examples,
         lambda done: report(Progress(fraction=done, message=f"{file.name} answers {examples.count} test examples")),
     )
+    if file.role == "upload" and not examples.synthetic:
+        check_answers(answers)
+    verified = verification.verify(file, runtime, folder, inputs)
     reference = _upload_answers(file, answers, folder)
     return FileMeasurement(
         name=file.name,

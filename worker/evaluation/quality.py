@@ -12,6 +12,8 @@ from worker.evaluation.answers import Array
 from worker.evaluation.examples import Batch, Examples
 from worker.evaluation.paired import paired_answers
 
+NOT_FINITE = "answers_not_finite"
+
 
 def answer_all(run: Callable[[Batch], list[Array]], examples: Examples, report: Callable[[float], None]) -> Array:
     """The first output for every example, of shape (examples, ...); `report` is told the fraction done."""
@@ -29,6 +31,18 @@ def answer_all(run: Callable[[Batch], list[Array]], examples: Examples, report: 
         parts.append(outputs[0])
         report(sum(map(len, parts)) / examples.count)
     return np.concatenate(parts)
+
+
+def check_answers(answers: Array) -> None:
+    """Raises Problem where the upload answers test examples with NaN: other files can't be compared with that."""
+    bad = np.flatnonzero(np.isnan(answers).reshape(len(answers), -1).any(axis=1))
+    if bad.size:
+        raise Problem(
+            f"The uploaded network itself answers NaN to {bad.size:,} of the {len(answers):,} test examples, first to "
+            f"example {bad[0]}. Scale the data as they were scaled for training, or remove such examples.",
+            code=NOT_FINITE,
+            title="The network's answers are not finite",
+        )
 
 
 def judge(answers: Array, reference: Array, examples: Examples) -> Quality:
@@ -101,7 +115,7 @@ def _values(metric: Metric, answers: Array, reference: Array, examples: Examples
         raise Problem(
             "The answers to some test examples are not finite numbers, so their error can't be measured. "
             "Check the scale of the test data.",
-            code="answers_not_finite",
+            code=NOT_FINITE,
             title="The network's answers are not finite",
         )
     return values

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from worker.example_checks import too_large
 from worker.importance.examples import example_batches
 from worker.importance.input_statistics import BATCH_SIZE, EXAMPLES
 from worker.network import Network
@@ -38,6 +39,9 @@ def input_grams(network: Network, run: Run, examples: int = EXAMPLES) -> dict[st
         for inputs, _ in example_batches(network, run, examples, BATCH_SIZE):
             recorder.run(*inputs)
     counts = recorder.counts
+    for name, total in recorder.totals.items():
+        if not total.isfinite().all():
+            raise too_large(f"products of what {name} takes are beyond float32")
     return {name: InputGram(total / counts[name], counts[name]) for name, total in recorder.totals.items()}
 
 

@@ -16,6 +16,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, create_calibrator
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 
+from worker.example_checks import INFINITE
 from worker.quantization.activations import Feed
 from worker.quantization.divergence import LEVELS, ends_of_least_divergence
 
@@ -24,7 +25,6 @@ ENTROPY = {"num_bins": 512, "num_quantized_bins": LEVELS}
 PERCENTILE = {"percentile": 99.99, "symmetric": False}
 AVERAGING = {"moving_average": True, "averaging_constant": 0.1}
 _LEVELS = 255
-_INFINITE = 1e30
 # A softmax gives nothing to what is so far below.
 _MASKED = 1000.0
 # Counts of values in bins, the bins' edges, and the extremes -> the ends of a range.
@@ -88,7 +88,7 @@ def find_ranges(model: Path, feeds: Iterable[Feed], method: str) -> Ranges:
 def _is_finite(tensor: TensorData, *, masked: bool) -> bool:
     """`masked`: may hold a large negative number in place of minus infinity, as attention masks often do."""
     low, high = (float(np.ravel(end)[0]) for end in tensor.range_value)
-    return bool(np.isfinite(low) and np.isfinite(high)) and high - low < (_MASKED if masked else _INFINITE)
+    return bool(np.isfinite(low) and np.isfinite(high)) and high - low < (_MASKED if masked else INFINITE)
 
 
 class _OneBatch(CalibrationDataReader):

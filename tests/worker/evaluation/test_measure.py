@@ -128,6 +128,19 @@ def test_float_labels_mean_squared_error(job: JobFolder) -> None:
     assert result.quality_change_ci95 == pytest.approx((0, 0), abs=1e-5)
 
 
+def test_examples_to_which_the_upload_answers_nan_are_counted(job: JobFolder) -> None:
+    """Numbers that are finite, but whose products aren't: their sum then has infinities of both signs."""
+    x = np.zeros((10, FEATURES), np.float32)
+    x[[4, 6]] = 3e38
+    with torch.no_grad():
+        job.network.weight.copy_(torch.tensor([[9.0, -9.0, 9.0, -9.0, 9.0, -9.0]]).expand(CLASSES, -1))
+    torch.jit.save(torch.jit.trace(job.network, torch.zeros(2, FEATURES)), job.path / "inputs/model.pt")
+    labels = np.zeros(10, np.int64)
+    with pytest.raises(Problem, match="NaN to 2 of the 10 test examples, first to example 4") as refusal:
+        measured(job, job.upload(), job.data(x_train=x, y_train=labels, x_test=x, y_test=labels))
+    assert refusal.value.code == "answers_not_finite"
+
+
 def test_labels_of_another_shape_are_refused(job: JobFolder) -> None:
     x = np.zeros((10, FEATURES), np.float32)
     labels = np.zeros((10, 4), np.int64)
