@@ -1,18 +1,18 @@
 """A typed client of the HTTP API.
 
     with Client("http://127.0.0.1:8000") as client:
-        model = client.upload_model(Path("network.pt"))
+        model = client.upload_model("network.pt")
         job = client.submit({"model": model.id, "recipe": {"preset": "fast"}})
-        client.download(client.wait(job.id).id, "model.onnx", Path("out"))
+        client.download(client.wait(job.id).id, "model.onnx", "out")
 
 Answers are the schemas of `app.core`; a field that a newer service adds is ignored.
 """
 
 import hashlib
 import json
-import time
+import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,8 @@ import httpx2
 from pydantic import BaseModel, TypeAdapter
 
 from app.client_http import ClientProblem, HttpConnection
+from app.client_reports import Report, ReportFormat
+from app.client_waiting import job_progress, progress_bar, study_progress, wait
 from app.core.architectures import Architecture
 from app.core.artifacts import Artifact
 from app.core.datasets import Dataset
@@ -37,11 +39,9 @@ from app.core.studies.schemas import Study, StudySummary
 
 Item = TypeVar("Item", bound=BaseModel)
 Noun = Literal["models", "datasets", "jobs", "studies"]
-ReportFormat = Literal["text/html", "text/markdown", "application/json"]
+FilePath = str | os.PathLike[str]
 
-POLL_SECONDS = 0.25
-
-__all__ = ["Client", "ClientProblem", "Noun", "ReportFormat"]
+__all__ = ["Client", "ClientProblem", "Noun", "Report", "ReportFormat"]
 
 
 class Client:
@@ -56,7 +56,7 @@ class Client:
 
     def upload_model(
         self,
-        file: Path,
+        file: FilePath,
         *,
         name: str | None = None,
         architecture: Mapping[str, Any] | None = None,
@@ -66,7 +66,7 @@ class Client:
         return _model(self._upload("models", {"file": file}, fields))
 
     def upload_dataset(
-        self, file: Path, *, name: str | None = None, transform: Mapping[str, Any] | None = None
+        self, file: FilePath, *, name: str | None = None, transform: Mapping[str, Any] | None = None
     ) -> Dataset:
         """`transform` is for images: size, mean, std."""
         fields = {"name": name, "transform": _as_json(transform)}
@@ -81,10 +81,10 @@ class Client:
 
     def submit_files(
         self,
-        file: Path,
+        file: FilePath,
         job: Mapping[str, Any],
         *,
-        dataset_file: Path | None = None,
+        dataset_file: FilePath | None = None,
         architecture: Mapping[str, Any] | None = None,
         inputs: list[dict[str, Any]] | None = None,
         transform: Mapping[str, Any] | None = None,
@@ -125,17 +125,18 @@ class Client:
     def cancel(self, job_id: str) -> Job:
         return _parse(Job, self._http.send("POST", f"/v1/jobs/{job_id}/cancel"))
 
-    def wait(self, job_id: str, seconds: float | None = None) -> Job:
+    def wait(self, job_id: str, seconds: float | None = None, *, bar: bool = False) -> Job:
         """The job once it is done, however it ended."""
-        return _poll(lambda: self.job(job_id), lambda job: job.done, seconds)
+        with progress_bar(job_progress, shown=bar) as show:
+            return wait(lambda: show(self.job(job_id)), lambda job: job.done, seconds)
 
     def wait_for_model(self, model_id: str, seconds: float | None = None) -> Model:
         """The model once it was inspected: `ready` or `rejected`."""
-        return _poll(lambda: self.model(model_id), lambda model: model.status != "inspecting", seconds)
+        return wait(lambda: self.model(model_id), lambda model: model.status != "inspecting", seconds)
 
     def wait_for_dataset(self, dataset_id: str, seconds: float | None = None) -> Dataset:
         """The data set once it was inspected: `ready` or `rejected`."""
-        return _poll(lambda: self.dataset(dataset_id), lambda dataset: dataset.status != "inspecting", seconds)
+        return wait(lambda: self.dataset(dataset_id), lambda dataset: dataset.status != "inspecting", seconds)
 
     def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
         """What happens to a job, as it happens, until it is done. Goes on where it was after a lost connection."""
@@ -153,23 +154,25 @@ class Client:
     def cancel_study(self, study_id: str) -> Study:
         return _parse(Study, self._http.send("POST", f"/v1/studies/{study_id}/cancel"))
 
-    def wait_for_study(self, study_id: str, seconds: float | None = None) -> Study:
+    def wait_for_study(self, study_id: str, seconds: float | None = None, *, bar: bool = False) -> Study:
         """The study once all its jobs have ended, however they did."""
-        return _poll(lambda: self.study(study_id), lambda study: study.done, seconds)
+        with progress_bar(study_progress, shown=bar) as show:
+            return wait(lambda: show(self.study(study_id)), lambda study: study.done, seconds)
 
     def study_events(self, study_id: str, after: int = 0) -> Iterator[Event]:
         """What happens to a study, as it happens, until it is done."""
         return self._http.events(f"/v1/studies/{study_id}/events", after)
 
-    def study_report(self, study_id: str, media_type: ReportFormat = "text/markdown") -> str:
-        return self._http.send("GET", f"/v1/studies/{study_id}/report", headers={"Accept": media_type}).text
+    def study_report(self, study_id: str, media_type: ReportFormat = "text/markdown") -> Report:
+        return self._report(f"/v1/studies/{study_id}/report", media_type)
 
     def artifacts(self, job_id: str) -> tuple[Artifact, ...]:
         answer = self._http.send("GET", f"/v1/jobs/{job_id}/artifacts")
         return _parse(Page[Artifact], answer).data
 
-    def download(self, job_id: str, name: str, folder: Path) -> Path:
+    def download(self, job_id: str, name: str, folder: FilePath) -> Path:
         """The path of the file in `folder`, whose content was compared with its SHA-256."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         target, partial = folder / name, folder / f".{name}.part"
         digest = hashlib.sha256()
@@ -182,8 +185,8 @@ class Client:
             raise ClientProblem("The download is damaged", f"{name} is not what was sent. Try again.", code="damaged")
         return partial.replace(target)
 
-    def report(self, job_id: str, media_type: ReportFormat = "text/markdown") -> str:
-        return self._http.send("GET", f"/v1/jobs/{job_id}/report", headers={"Accept": media_type}).text
+    def report(self, job_id: str, media_type: ReportFormat = "text/markdown") -> Report:
+        return self._report(f"/v1/jobs/{job_id}/report", media_type)
 
     def logs(self, job_id: str) -> str:
         return self._http.send("GET", f"/v1/jobs/{job_id}/logs").text
@@ -192,24 +195,19 @@ class Client:
         """Also of a service that isn't ready, which answers with 503."""
         return _parse(Readiness, self._http.send_any("GET", "/health/ready"))
 
+    def _report(self, path: str, media_type: ReportFormat) -> Report:
+        return Report(self._http.send("GET", path, headers={"Accept": media_type}).text, media_type)
+
     def _post(self, path: str, body: BaseModel | Mapping[str, Any], key: str | None) -> httpx2.Response:
         document = body.model_dump(mode="json", exclude_none=True) if isinstance(body, BaseModel) else dict(body)
         return self._http.send("POST", path, json=document, headers={"Idempotency-Key": key or str(uuid.uuid4())})
 
-    def _upload(self, noun: Noun, files: Mapping[str, Path], fields: Mapping[str, str | None]) -> httpx2.Response:
+    def _upload(self, noun: Noun, files: Mapping[str, FilePath], fields: Mapping[str, str | None]) -> httpx2.Response:
         given = {name: value for name, value in fields.items() if value is not None}
+        paths = {name: Path(file) for name, file in files.items()}
         with ExitStack() as opened:
-            parts = {name: (path.name, opened.enter_context(path.open("rb"))) for name, path in files.items()}
+            parts = {name: (path.name, opened.enter_context(path.open("rb"))) for name, path in paths.items()}
             return self._http.send("POST", f"/v1/{noun}", data=given, files=parts)
-
-
-def _poll(ask: Callable[[], Item], is_over: Callable[[Item], bool], seconds: float | None) -> Item:
-    deadline = None if seconds is None else time.monotonic() + seconds
-    while not is_over(item := ask()):
-        if deadline is not None and time.monotonic() > deadline:
-            raise ClientProblem("It took too long", f"It was not over after {seconds} seconds.", code="timeout")
-        time.sleep(POLL_SECONDS)
-    return item
 
 
 def _parse(schema: type[Item], answer: httpx2.Response) -> Item:

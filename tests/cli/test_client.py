@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from app.api.context import Context
-from app.client import Client, ClientProblem
+from app.client import Client, ClientProblem, Report
 from app.core.tables import ArtifactRow
 from tests.api.conftest import ARCHITECTURE, DATASET, STATE_DICT, TORCHSCRIPT
 from tests.api.live import served
@@ -80,6 +80,43 @@ def test_a_finished_job_gives_its_files_and_its_report(client: Client, finished_
     assert sorted((tmp_path / "got").iterdir()) == sorted(paths)
     assert client.report(finished_job) == "this is report.md"
     assert client.report(finished_job, "text/html") == "this is report.html"
+
+
+def test_a_bar_is_shown_while_a_job_is_waited_for(
+    client: Client, finished_job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert client.wait(finished_job).done
+    assert capsys.readouterr().out == ""
+    assert client.wait(finished_job, bar=True).done
+    assert "succeeded" in capsys.readouterr().out
+
+
+def test_a_bar_of_a_study_counts_its_jobs(
+    client: Client, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = client.submit_study({"model": model, "dataset": dataset, "recipes": [QUANTIZE], "controls": False})
+    with pytest.raises(ClientProblem, match="not over"):
+        client.wait_for_study(study.id, seconds=0, bar=True)
+    assert "0 of 1 jobs" in capsys.readouterr().out
+
+
+def test_a_notebook_shows_a_report_in_a_frame_of_its_own(client: Client, finished_job: str) -> None:
+    page = client.report(finished_job, "text/html")
+    shown = page._repr_mimebundle_()["text/html"]
+    assert 'srcdoc="this is report.html"' in shown
+    assert 'sandbox="allow-scripts"' in shown
+    assert client.report(finished_job)._repr_mimebundle_()["text/markdown"] == "this is report.md"
+
+
+def test_a_report_cannot_leave_its_frame() -> None:
+    shown = Report('"></iframe><script>', "text/html")._repr_mimebundle_()["text/html"]
+    assert "<script>" not in shown
+    assert '""' not in shown
+
+
+def test_paths_may_be_text(client: Client, finished_job: str, tmp_path: Path) -> None:
+    assert client.upload_dataset(str(DATASET)).size_bytes == DATASET.stat().st_size
+    assert client.download(finished_job, "model.onnx", str(tmp_path)).read_text() == "this is model.onnx"
 
 
 def test_a_damaged_download_is_noticed_and_not_kept(
