@@ -5,17 +5,10 @@ quantize the network to int8, prints what was measured, compares five recipes an
 The best recipe's files and the study's charts stay in `var/demo`.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli.embedded_service import running_service
 from app.cli.printing import console
 from app.cli.watching import download_all, watch_job
 from app.cli.watching_studies import download_best, watch_study
@@ -23,9 +16,6 @@ from app.client import Client
 
 HERE = Path(__file__).parent
 RESULTS = Path("var/demo")
-START_SECONDS = 180
-STOP_SECONDS = 60
-
 
 LOW_RANK = [{"technique": "low_rank_factorization", "ratio": 0.5}, {"technique": "fine_tuning", "epochs": 1}]
 INT8 = {"technique": "static_quantization"}
@@ -42,40 +32,6 @@ RECIPES = [
         ]
     },
 ]
-
-
-@dataclass(frozen=True)
-class Service:
-    """A running `modelpress serve`; `url` once API and worker can both work."""
-
-    url: str
-    process: subprocess.Popen[str]
-    data_dir: Path
-
-
-@contextmanager
-def running_service(data_dir: Path, *options: str) -> Iterator[Service]:
-    """Ended by SIGTERM when the block is left, or when it isn't ready in time."""
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--data-dir", str(data_dir), *options]
-    environment = {**os.environ, "MODELPRESS_LOG_LEVEL": "warning"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            yield Service(_wait_until_ready(process), process, data_dir)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOP_SECONDS)
-
-
-def _wait_until_ready(process: subprocess.Popen[str]) -> str:
-    too_late = threading.Timer(START_SECONDS, process.terminate)
-    too_late.start()
-    try:
-        for line in process.stdout or ():
-            if line.startswith("ready "):
-                return line.split()[1]
-    finally:
-        too_late.cancel()
-    sys.exit("The service didn't become ready; its own words are above.")
 
 
 def upload(client: Client) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.connection import connect
+from app.cli.connection import DataDir, connect_or_start
 from app.cli.job_arguments import (
     ArchitectureFile,
     DataFile,
@@ -42,13 +42,17 @@ def compare(
     architecture: ArchitectureFile = None,
     inputs: InputsJson = None,
     transform: TransformJson = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Run several recipes on one network, show which keeps its quality and is fastest, and fetch its files."""
+    """Run several recipes on one network, show which keeps its quality and is fastest, and fetch its files.
+
+    Where no service runs, one is started for as long as this takes.
+    """
     from app.cli.watching_studies import run_study
 
     asked = _study_options(recipes, preset, seed, formats, controls=controls)
     described = {"architecture": read_json_file(architecture), "inputs": read_json(inputs)}
-    with connect(context) as client:
+    with connect_or_start(context, data_dir) as client:
         run_study(client, file, data, asked, output, transform=read_json(transform), **described)
 
 

@@ -1,11 +1,11 @@
 """`modelpress compress`: from a file to smaller files in one command."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.connection import connect
+from app.cli.connection import DataDir, connect_or_start
 from app.cli.job_arguments import (
     ArchitectureFile,
     DataFile,
@@ -30,6 +30,9 @@ from app.cli.search_arguments import (
     search_options,
 )
 
+if TYPE_CHECKING:
+    from app.client import Client
+
 
 def compress(
     context: typer.Context,
@@ -49,46 +52,43 @@ def compress(
     minimize: Minimize = None,
     trials: Trials = None,
     seconds: SearchSeconds = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Send a network to the running service, wait, show the result and fetch the files.
+    """Send a network to a service, wait, show the result and fetch the files.
 
-    With a recipe or a preset that is one job; with a budget, a search for the best recipe.
+    With a recipe or a preset that is one job; with a budget, a search for the best recipe. Where no service runs, one
+    is started for as long as this takes.
     """
     budget = {"max_quality_drop": max_drop, "max_size_bytes": max_size, "max_latency_ms": max_latency}
     search = search_options(budget, minimize, trials, seconds)
-    described = {"architecture": read_json_file(architecture), "inputs": read_json(inputs)}
     if search is None:
-        asked = job_options(preset, recipe, formats, seed)
-        _run_job(context, file, data, asked, output, transform=read_json(transform), **described)
+        run, asked = _run_job, job_options(preset, recipe, formats, seed)
     elif preset is not None or recipe is not None:
         raise typer.BadParameter("give a budget or a recipe, not both: a search makes up its recipes itself")
     else:
-        study = {"search": search, "seeds": [seed], **({"outputs": formats} if formats else {})}
-        _run_search(context, file, data, study, output, transform=read_json(transform), **described)
+        run, asked = _run_search, {"search": search, "seeds": [seed], **({"outputs": formats} if formats else {})}
+    described = {
+        "architecture": read_json_file(architecture),
+        "inputs": read_json(inputs),
+        "transform": read_json(transform),
+    }
+    with connect_or_start(context, data_dir) as client:
+        run(client, file, data, asked, output, **described)
 
 
 def _run_job(
-    context: typer.Context, file: Path, data: Path | None, asked: dict[str, Any], output: Path, **described: Any
+    client: "Client", file: Path, data: Path | None, asked: dict[str, Any], output: Path, **described: Any
 ) -> None:
     from app.cli.watching import download_all, watch_job
 
-    with connect(context) as client:
-        job = client.submit_files(file, asked, dataset_file=data, **described)
-        watch_job(client, job.id)
-        download_all(client, job.id, output)
+    job = client.submit_files(file, asked, dataset_file=data, **described)
+    watch_job(client, job.id)
+    download_all(client, job.id, output)
 
 
 def _run_search(
-    context: typer.Context,
-    file: Path,
-    data: Path | None,
-    asked: dict[str, Any],
-    output: Path,
-    *,
-    transform: Any,
-    **described: Any,
+    client: "Client", file: Path, data: Path | None, asked: dict[str, Any], output: Path, **described: Any
 ) -> None:
     from app.cli.watching_studies import run_study
 
-    with connect(context) as client:
-        run_study(client, file, data, asked, output, transform=transform, **described)
+    run_study(client, file, data, asked, output, **described)

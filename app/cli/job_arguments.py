@@ -17,7 +17,7 @@ DataFile = Annotated[
 TransformJson = Annotated[
     str | None, typer.Option(help='For images, such as \'{"size": 224}\'; "mean" and "std" may stand there too.')
 ]
-Preset = Annotated[str | None, typer.Option(help="small, fast or safe.  [default: fast, where no recipe is given]")]
+Preset = Annotated[str | None, typer.Option(help="small, fast or safe.", show_default="fast, where no recipe is given")]
 RecipeFile = Annotated[
     Path | None,
     typer.Option("--recipe", exists=True, dir_okay=False, help='JSON such as {"steps": [...]}, or a recipe.json.'),

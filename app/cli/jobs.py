@@ -29,22 +29,6 @@ def submit(
 
 
 @group.command()
-def plan(
-    context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A model's id.")],
-    dataset: Annotated[str | None, typer.Option(help="A data set's id.")] = None,
-    preset: Preset = None,
-    recipe: RecipeFile = None,
-    formats: Formats = None,
-) -> None:
-    """Show what a compression would come to, and queue nothing."""
-    from app.cli.plans import print_plan
-
-    with connect(context) as client:
-        print_plan(client.plan({"model": model, "dataset": dataset, **job_options(preset, recipe, formats, seed=0)}))
-
-
-@group.command()
 def watch(context: typer.Context, job_id: str) -> None:
     """Follow a job to its end and show its result."""
     from app.cli.watching import watch_job

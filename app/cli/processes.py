@@ -56,13 +56,13 @@ class KeptProcess:
     def _start(self) -> None:
         # A session of its own, so that Ctrl-C in a terminal reaches only the parent, which then stops all in order.
         self._process = subprocess.Popen(  # noqa: S603
-            self._command, pass_fds=self._inherited, start_new_session=True, preexec_fn=_end_with_parent
+            self._command, pass_fds=self._inherited, start_new_session=True, preexec_fn=end_with_parent
         )
         self._started_at = time.monotonic()
         self._restart_at = None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Even a parent that was killed leaves nothing behind that holds its port or its jobs."""
     if sys.platform == "linux":
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -7,6 +7,7 @@ from app.cli.printing import console
 from app.core import figures
 from app.core.jobs import Job
 from app.core.measurements import Comparison, Measurement, Quality, Result, Speedup
+from app.core.reports.sentence import sentence
 from app.core.sensitivities import Sensitivity
 from app.core.sensitivity_tables import amount, columns_of, summary
 from app.core.sensitivity_tables import table as table_of
@@ -22,6 +23,7 @@ def print_result(job: Job) -> None:
     if isinstance(job.result, Sensitivity):
         _print_sensitivity(job.result)
     else:
+        console.print(sentence(job.result), markup=False, highlight=False)
         console.print(_comparison_table(job.result))
         console.print(_speedup_text(job.result.comparison.speedup), highlight=False)
         console.print(_files_table(job.result))

@@ -2,14 +2,34 @@
 
 import os
 import sys
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from app.cli import compare, compress, datasets, doctor, jobs, keys, models, service, studies
-from app.cli.connection import Connection
+from app.cli import compare, compress, datasets, doctor, jobs, keys, models, plan, service, studies
+from app.cli.connection import USUAL_URL, Connection
+
+
+class OptionsAnywhere(TyperGroup):
+    """Takes the options of all commands behind a command, too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        front: list[str] = []
+        behind: list[str] = []
+        words = iter(args)
+        for word in words:
+            name = word.partition("=")[0]
+            if name not in ("--url", "--key"):
+                behind.append(word)
+            else:
+                front += [word] if "=" in word else [word, *islice(words, 1)]
+        return super().parse_args(ctx, [*front, *behind])
+
 
 application = typer.Typer(
+    cls=OptionsAnywhere,
     help="Makes trained PyTorch models smaller and faster on a CPU.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -20,6 +40,7 @@ application.command()(service.worker)
 application.command()(service.migrate)
 application.command()(compress.compress)
 application.command()(compare.compare)
+application.command()(plan.plan)
 application.command()(doctor.doctor)
 application.add_typer(models.group, name="models")
 application.add_typer(datasets.group, name="datasets")
@@ -32,8 +53,9 @@ application.add_typer(keys.group, name="keys")
 def options(
     context: typer.Context,
     url: Annotated[
-        str, typer.Option(envvar="MODELPRESS_URL", help="Where the service answers.")
-    ] = "http://127.0.0.1:8000",
+        str | None,
+        typer.Option(envvar="MODELPRESS_URL", help="Where the service answers.", show_default=USUAL_URL),
+    ] = None,
     key: Annotated[
         str | None, typer.Option(envvar="MODELPRESS_KEY", help="A key (mp_…), where the service asks for one.")
     ] = None,

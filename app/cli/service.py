@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")]
-Port = Annotated[int | None, typer.Option(help="0 takes a free one.  [default: 8000]", min=0, max=65535)]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of all state.  [default: var]")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+Port = Annotated[int | None, typer.Option(help="0 takes a free one.", show_default="8000", min=0, max=65535)]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of all state.", show_default="var")]
 Insecure = Annotated[bool, typer.Option("--insecure", help="Answer without keys where others can reach the address.")]
 
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,11 +7,13 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
+from app.cli.connection import _answers
 from app.cli.root import application
 from app.core import workers
 from app.core.events import add_event
 from app.core.measurements import Epoch
 from tests.api.conftest import TORCHSCRIPT
+from tests.api.live import served
 from tests.core.rows import SANDBOX
 
 RUNNER = CliRunner()
@@ -58,7 +61,7 @@ def test_jobs_are_submitted_shown_and_canceled(url: str, model: str, dataset: st
 
 
 def test_a_plan_is_shown_and_nothing_queued(url: str, model: str) -> None:
-    shown = run("--url", url, "jobs", "plan", model, "--preset", "safe", "-f", "onnx").stdout
+    shown = run("--url", url, "plan", model, "--preset", "safe", "-f", "onnx").stdout
     assert "model.onnx" in shown
     assert "of memory" in shown
     assert "compress" not in run("--url", url, "jobs", "list").stdout
@@ -107,3 +110,33 @@ def test_the_doctor_shows_what_the_sandbox_holds_and_fails_without_a_worker(url:
     assert shown.exit_code == 0
     assert "read /etc/passwd" in shown.stdout
     assert "full, holds" in shown.stdout
+
+
+def test_a_service_that_was_named_is_not_replaced_by_another(tmp_path: Path) -> None:
+    for words in (["compress", str(TORCHSCRIPT)], ["plan", str(TORCHSCRIPT)]):
+        told = subprocess.run(
+            [sys.executable, "-m", "app.cli", *words, "--url", "http://127.0.0.1:9"],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (told.returncode, "127.0.0.1:9" in told.stderr) == (1, True)
+        assert told.stdout == ""
+
+
+def test_only_a_modelpress_that_answers_is_taken_for_one(url: str) -> None:
+    assert _answers(url)
+    assert not _answers("http://127.0.0.1:9")
+    with served(FastAPI()) as foreign:
+        assert not _answers(foreign)
+
+
+def test_the_address_may_stand_behind_a_command(url: str, model: str) -> None:
+    assert model in run("models", "list", "--url", url).stdout
+    assert model in run("models", "list", f"--url={url}").stdout
+
+
+def test_a_plan_takes_a_file_or_an_id(url: str, app: FastAPI) -> None:
+    told = run("--url", url, "plan", "no_file.pt")
+    assert (told.exit_code, "neither a file nor the id" in told.output) == (2, True)

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.cli.embedded_service import Service, running_service
 from app.client import Client
-from examples.demo import Service, running_service
 
 
 @pytest.fixture(scope="module")

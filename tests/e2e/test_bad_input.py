@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from examples.demo import Service
+from app.cli.embedded_service import Service
 from tests.api.conftest import DATASET, STATE_DICT, TORCHSCRIPT
 
 pytestmark = pytest.mark.slow

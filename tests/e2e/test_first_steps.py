@@ -11,10 +11,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto
 
+from app.cli.embedded_service import Service
 from app.client import Client
 from app.core.measurements import Result
 from app.core.recipes.base import EVERY_FORMAT
-from examples.demo import Service
 from tests.api.conftest import ARCHITECTURE, DATASET, STATE_DICT, TORCHSCRIPT
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,14 @@ def test_the_three_lines_of_the_readme_make_a_smaller_network(service: Service, 
     assert TensorProto.INT8 in weights
     assert onnxruntime.InferenceSession(tmp_path / "model.onnx").get_inputs()[0].shape[1:] == [1, 28, 28]
     _assert_worth_it(Result.model_validate(job["result"]))
+
+
+def test_the_python_of_the_readme_runs_as_it_stands(service: Service, tmp_path: Path) -> None:
+    (python,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "lines.py").write_text(python.replace("http://127.0.0.1:8000", service.url))
+    printed = shell(f"PYTHONPATH={ROOT} {sys.executable} lines.py", tmp_path)
+    assert "## Files" in printed or "# " in printed
+    assert (tmp_path / "out" / "model.onnx").exists()
 
 
 def _assert_worth_it(result: Result) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
+from app.cli.embedded_service import Service, running_service
 from benchmarks.support.corpus_over_http import (
     Outcome,
     left_behind,
@@ -15,7 +16,6 @@ from benchmarks.support.corpus_over_http import (
     send_all,
     written_corpus,
 )
-from examples.demo import Service, running_service
 
 pytestmark = pytest.mark.slow
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.embedded_service import Service, running_service
 from app.client import Client
 from app.core.events import Event
 from app.core.jobs import Job
-from examples.demo import HERE, Service, running_service
+from examples.demo import HERE
 from tests.e2e.storm import HASTY, descendants
 
 TRAINING = {"technique": "fine_tuning", "epochs": 2, "early_stop": False}

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli.embedded_service import running_service
 from app.client import Client
 from app.core.events import Event
-from examples.demo import HERE, running_service
+from examples.demo import HERE
 
 TRAINING = {"technique": "fine_tuning", "epochs": 3, "early_stop": False}
 EXAMPLES = 1000

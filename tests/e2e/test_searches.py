@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from app.cli.embedded_service import Service, running_service
 from app.client import Client
 from app.core.measurements import Result
-from examples.demo import Service, running_service
 
 TEST_EXAMPLES = 600
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app.cli.embedded_service import Service, running_service
 from app.client import Client
-from examples.demo import Service, running_service
 from tests.api.conftest import TORCHSCRIPT
 from tests.e2e.storm import descendants
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli.embedded_service import Service, running_service
 from app.client import Client
 from app.core.jobs import Job
-from examples.demo import HERE, Service, running_service
+from examples.demo import HERE
 
 TRAINING = {"technique": "fine_tuning", "epochs": 1}
 PRUNING = {"technique": "structured_pruning", "ratio": 0.5, "criterion": "random"}
