@@ -96,8 +96,8 @@ def _result(claim: Claim, folder: JobFolder, options: JobOptions, measured: Meas
         measured.compression,
         measured.measurements,
         measured.timings,
-        {path: _facts(folder.path / path) for path in _paths(measured.compression)},
-        upload=FileFacts(size_bytes=folder.model.size_bytes, sha256=folder.model.sha256),
+        facts_of_files(folder, measured.compression),
+        upload=facts_of_upload(folder),
         minimize=options.minimize,
         seed=options.seed,
         budget=folder.budget,
@@ -106,6 +106,16 @@ def _result(claim: Claim, folder: JobFolder, options: JobOptions, measured: Meas
         artifact.model_copy(update={"url": artifact_url(claim.job, artifact.name)}) for artifact in result.artifacts
     )
     return result.model_copy(update={"artifacts": tuple(addressed)})
+
+
+def facts_of_files(folder: JobFolder, compression: Compression) -> dict[str, FileFacts]:
+    """By path, of all that were written."""
+    return {path: _facts(folder.path / path) for path in _paths(compression)}
+
+
+def facts_of_upload(folder: JobFolder) -> FileFacts:
+    assert folder.model is not None
+    return FileFacts(size_bytes=folder.model.size_bytes, sha256=folder.model.sha256)
 
 
 def _paths(compression: Compression) -> set[str]:

@@ -59,7 +59,7 @@ class LogReader:
 def answer_of(task: Task, last: Done | Failed) -> Answer:
     """The child's answer, checked against the task's schema. Raises `Reported` or `BadAnswer`."""
     if isinstance(last, Failed):
-        raise _reported(last.problem)
+        raise reported(last.problem)
     try:
         return ANSWERS[task.kind].model_validate(last.answer, strict=False)  # type: ignore[return-value]
     except ValidationError as error:
@@ -73,7 +73,8 @@ def _parsed(line: bytes) -> Message:
         raise BadAnswer("It sent a line that is not a message. The model's own code may have written there.") from error
 
 
-def _reported(problem: ProblemBody) -> Reported:
+def reported(problem: ProblemBody) -> Reported:
+    """What a child says is made harmless first."""
     code = problem.code if problem.code.isidentifier() and len(problem.code) <= 64 else "model_failed"
     return Reported(_plain(problem.detail), code=code, title=_plain(problem.title), step=problem.step)
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from app.core.errors import Problem
 from app.core.measurements import OutputFormat
+from app.core.result_warnings import left_out
 from app.core.tasks import Candidate, Compress, Role, WrittenFile
 from app.core.wanted_files import SUFFIXES
 from worker.applying import applied
@@ -70,7 +71,7 @@ class Outputs:
         self._not_writable.add(output)
         if problem.code != NOT_WRITABLE or not self.wanted:
             raise problem
-        self.run.warn(f"{output} was left out. {problem.detail}")
+        self.run.warn(left_out(output, problem))
 
     def add_step(self, network: Network, position: int) -> None:
         """In the first wanted format. What the last step leaves is the artifact."""
@@ -116,7 +117,7 @@ class Outputs:
                 changed = self._quantized(network, candidate)
                 written = self._write(changed, candidate.output, "artifact", name)
             except Problem as problem:
-                self.run.warn(f"{name} was left out. {problem.detail}")
+                self.run.warn(left_out(name, problem))
             else:
                 self.files[-1] = written.model_copy(update={"precision": candidate.precision})
 

@@ -2,7 +2,7 @@
 
 inspect     one child looks at a model or a data set
 compress    one child loads the upload, applies the recipe and writes files;
-            one child for each file loads it afresh and measures quality and memory;
+            one child for each file loads it afresh and measures quality and memory (of a trial, one for all);
             one child runs all files interleaved and measures time;
             then the reports are made here and everything is published
 sensitivity one child changes one layer at a time, and its answer is published with a report
@@ -27,29 +27,24 @@ from app.core.tasks import (
     Checkpoint,
     Compress,
     Compression,
-    FileMeasurement,
     InspectDataset,
     InspectModel,
-    Measure,
     MeasureSensitivity,
-    ModelFile,
-    Time,
-    Timings,
 )
 from app.core.wanted_files import WantedFiles, wanted_files
 from worker.children_of_job import ChildrenOfJob
-from worker.failures import OWN_CODE, Reported, own_code_refused
-from worker.finishing import Measured, finish
+from worker.failures import OWN_CODE, own_code_refused
+from worker.finishing import finish
 from worker.finishing_sensitivity import write_sensitivity
 from worker.gate import lend_finalists, read_gate
 from worker.hold import Hold
 from worker.job_folder import JobFolder, prepared
 from worker.limits import Limits
+from worker.measuring import COMPRESSED, TIMED, measure
 
 INSPECTION_MEMORY_MB = 8192
 # After so long a child stops measuring, and answers with what it has.
 SENSITIVITY_SECONDS = 900
-COMPRESSED, MEASURED, TIMED = 0.5, 0.8, 1.0
 
 
 class JobRunner:
@@ -96,11 +91,8 @@ class JobRunner:
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
         checkpoints = self._checkpoints(hold, folder, options, wanted)
         compression = compress(children, folder, options, wanted, checkpoints)
-        model = folder.model_file().model_copy(update={"inputs": compression.inputs})
-        compression, measurements = measure(children, model, folder, options, compression)
-        timings = run_timed(children, model, options, compression)
+        measured = measure(children, folder, options, compression)
         hold.report(TIMED, None, "Writing the report")
-        measured = Measured(compression, measurements, timings)
         made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb, plan)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
 
@@ -130,7 +122,7 @@ class JobRunner:
 
     def _checkpoints(self, hold: Hold, folder: JobFolder, options: JobOptions, wanted: WantedFiles) -> Checkpoints:
         claim = hold.claim
-        hashes = hashes_of(wanted.steps, wanted.outputs, options.seed, folder.shas)
+        hashes = hashes_of(wanted.steps, wanted.outputs[:1], options.seed, folder.shas)
         shared = self._queue.shared_steps(claim)
         return Checkpoints(self.storage, claim.job, claim.attempt, hashes, study=claim.study, shared=shared)
 
@@ -183,41 +175,4 @@ def compress(
 
     answer = children.run(task, 0, COMPRESSED, keep=keep)
     assert isinstance(answer, Compression)
-    return answer
-
-
-def measure(
-    children: ChildrenOfJob, model: ModelFile, folder: JobFolder, options: JobOptions, compression: Compression
-) -> tuple[Compression, dict[str, FileMeasurement]]:
-    """Each file in a fresh process; the upload first, since the others are compared with its answers.
-
-    A file that has several names, as a step's and as an artifact, is measured once, as an artifact. One that was only
-    tried, and that can't be loaded or doesn't answer as it should, is left out with a warning.
-    """
-    by_role = sorted(compression.files, key=lambda file: (file.role == "upload", file.role == "artifact"))
-    files = {file.path: file for file in by_role}
-    share = (MEASURED - COMPRESSED) / len(files)
-    found: dict[str, FileMeasurement] = {}
-    warnings = list(compression.warnings)
-    for number, file in enumerate(reversed(files.values())):
-        task = Measure(model=model, dataset=folder.dataset_file(), file=file, seed=options.seed)
-        try:
-            answer = children.run(task, COMPRESSED + number * share, share)
-        except Reported as problem:
-            if file.precision is None:
-                raise
-            warnings.append(f"{file.name} was left out. {problem.detail}")
-            continue
-        assert isinstance(answer, FileMeasurement)
-        found[file.path] = answer
-    kept = tuple(file for file in compression.files if file.path in found)
-    compression = compression.model_copy(update={"files": kept, "warnings": tuple(warnings)})
-    return compression, {file.name: found[file.path].model_copy(update={"name": file.name}) for file in kept}
-
-
-def run_timed(children: ChildrenOfJob, model: ModelFile, options: JobOptions, compression: Compression) -> Timings:
-    files = () if model.is_weights_alone else compression.files
-    task = Time(model=model, files=files, measure=options.measure, seed=options.seed)
-    answer = children.run(task, MEASURED, TIMED - MEASURED)
-    assert isinstance(answer, Timings)
     return answer

@@ -3,6 +3,7 @@
 compress    load the upload as an editable network -> apply each step -> write every wanted format
 inspect     load the upload or the data set, and say what it is
 measure     load one written file afresh and judge it       (worker/evaluation)
+judge       load all written files in turn, and judge them  (worker/evaluation)
 time        run all written files interleaved               (worker/evaluation)
 sensitivity change one layer at a time, look at the answers (worker/sensitivity)
 """
@@ -18,6 +19,7 @@ from app.core.tasks import (
     Compression,
     InspectDataset,
     InspectModel,
+    Judge,
     Measure,
     MeasureSensitivity,
     ModelFile,
@@ -26,7 +28,7 @@ from app.core.tasks import (
 )
 from worker.data import Dataset, open_dataset
 from worker.data_fit import fitting_data
-from worker.evaluation.measure import measure
+from worker.evaluation.measure import judge_all, measure
 from worker.evaluation.stored_weights import measure_weights
 from worker.evaluation.timing import time_files
 from worker.inspection import inspect_dataset, inspect_model
@@ -115,6 +117,11 @@ def _(task: InspectDataset, folder: Path, report: Report) -> Schema:
 @perform.register
 def _(task: Measure, folder: Path, report: Report) -> Schema:
     return (measure_weights if task.model.is_weights_alone else measure)(task, folder, report)
+
+
+@perform.register
+def _(task: Judge, folder: Path, report: Report) -> Schema:
+    return judge_all(task, folder, report)
 
 
 @perform.register

@@ -67,6 +67,12 @@ class Bounds:
         drop = drop_of(now.metric, now.value - before.value) if now and before else None
         return Cost(each.measurement.size_bytes, each.latency.median if each.latency else None, drop)
 
+    def kept(self, artifacts: Sequence[MeasuredFile]) -> list[MeasuredFile]:
+        return [each for each in artifacts if not self.budget.needed_by(self.cost(each))]
+
+    def nearest(self, artifacts: Sequence[MeasuredFile]) -> MeasuredFile:
+        return min(artifacts, key=lambda each: self.budget.excess(self.cost(each)))
+
 
 def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int, bounds: Bounds | None = None) -> Choice:
     """Of files that were tried beside each other all are delivered, and the best of those that keep the quality is
@@ -82,18 +88,29 @@ def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int, bounds:
     return Choice(best, faster, tuple(each for each in artifacts if each not in siblings or each in faster))
 
 
+def worth_timing(artifacts: Sequence[MeasuredFile], minimize: Goal, bounds: Bounds) -> list[MeasuredFile]:
+    """Of files that weren't timed: those that keep to the budget as far as can be said without a time, or else the one
+    that comes nearest. Where the smallest is wanted, no other one is."""
+    untimed = Bounds(bounds.budget.model_copy(update={"max_latency_ms": None}), bounds.upload)
+    kept = untimed.kept(artifacts) or [untimed.nearest(artifacts)]
+    if minimize == "size" and bounds.budget.max_quality_drop is not None and bounds.budget.max_latency_ms is None:
+        return [_best(kept, minimize)]
+    return kept
+
+
 def _choose_within(artifacts: Sequence[MeasuredFile], minimize: Goal, bounds: Bounds) -> Choice:
     """Where none keeps to the budget, the one that comes nearest; without a bound of quality, the one that keeps most
-    of it."""
-    costs = {each.file.name: bounds.cost(each) for each in artifacts}
-    kept = [each for each in artifacts if not bounds.budget.needed_by(costs[each.file.name])]
+    of it. Beside the best one are delivered the fastest and the smallest of those that keep to it."""
+    kept = bounds.kept(artifacts)
     if not kept:
-        best = min(artifacts, key=lambda each: bounds.budget.excess(costs[each.file.name]))
-    elif bounds.budget.max_quality_drop is None:
-        best = min(kept, key=lambda each: costs[each.file.name].quality_drop or 0)
+        nearest = bounds.nearest(artifacts)
+        return Choice(nearest, (), (nearest,))
+    if bounds.budget.max_quality_drop is None:
+        best = min(kept, key=lambda each: bounds.cost(each).quality_drop or 0)
     else:
         best = _best(kept, minimize)
-    return Choice(best, (), tuple(artifacts))
+    wanted = {each.file.name for each in (best, _best(kept, "latency"), _best(kept, "size"))}
+    return Choice(best, (), tuple(each for each in kept if each.file.name in wanted))
 
 
 def _best(candidates: Sequence[MeasuredFile], minimize: Goal) -> MeasuredFile:

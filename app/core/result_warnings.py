@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from app.core import figures
+from app.core.errors import Problem
 from app.core.intervals import Interval, wilson_ci95
 from app.core.measurements import (
     Comparison,
@@ -21,6 +22,17 @@ NOTABLE_ZEROS = 0.01
 NOTABLE_SPEEDUP = 1.05
 NOTABLE_NOISE, NOTABLE_WAITING = 1.02, 1.5
 OVERFITTED_POINTS, OVERFITTED_ERROR = 5, 2
+OF_A_TRIAL = (
+    "This job is a trial of a search. Its quality is on the half of the test examples by which the search chooses; its "
+    "files were loaded one after another in one process, and those that keep to the budget were timed with fewer "
+    "repeats than usual. When the search is over, the best files are measured anew, on the other half too: see the "
+    "study's report."
+)
+
+
+def left_out(name: str, problem: Problem) -> str:
+    """Of a file that can't be had."""
+    return f"{name} was left out. {problem.detail}"
 
 
 def warnings_about(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from app.core.budgets import Budget
-from app.core.choosing import Bounds, Choice, FileFacts, MeasuredFile, choose, slower_than_float
+from app.core.choosing import Bounds, Choice, FileFacts, MeasuredFile, choose, slower_than_float, worth_timing
 from app.core.errors import Problem
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
 from app.core.job_options import Goal
@@ -19,6 +19,7 @@ from app.core.measurements import (
     StepResult,
 )
 from app.core.result_warnings import (
+    OF_A_TRIAL,
     loses_quality,
     slower_quantized,
     slower_than_tried,
@@ -45,7 +46,7 @@ def assemble(
 
     Only the files named in the result's `artifacts`, with their companions, are to be delivered.
     """
-    files = [_measured(file, measurements[file.name], timings, written, upload) for file in compression.files]
+    files = [_measured(file, measurements[file.name], written, upload, timings.latencies) for file in compression.files]
     baseline = next(each for each in files if each.file.role == "upload")
     bounds = None if budget is None else Bounds(budget, baseline.measurement.quality)
     choice = choose([each for each in files if each.file.role == "artifact"], minimize, seed, bounds)
@@ -64,6 +65,7 @@ def assemble(
         layers=compression.layers,
         noise=noise,
         warnings=(
+            *(() if budget is None else (OF_A_TRIAL,)),
             *_warnings(compression, timings, files, choice),
             *_slower_than_tried(choice, seed),
             *warnings_about(baseline.measurement, best.measurement, comparison, best.file.format),
@@ -73,12 +75,30 @@ def assemble(
     )
 
 
+def contenders(
+    compression: Compression,
+    measurements: Mapping[str, FileMeasurement],
+    written: Mapping[str, FileFacts],
+    upload: FileFacts,
+    *,
+    minimize: Goal,
+    budget: Budget,
+) -> Compression:
+    """Before anything is timed: the same without the artifacts that aren't worth it."""
+    files = [_measured(file, measurements[file.name], written, upload, {}) for file in compression.files]
+    baseline = next(each for each in files if each.file.role == "upload")
+    bounds = Bounds(budget, baseline.measurement.quality)
+    kept = worth_timing([each for each in files if each.file.role == "artifact"], minimize, bounds)
+    others = [each for each in files if each.file.role != "artifact"]
+    return compression.model_copy(update={"files": tuple(each.file for each in (*others, *kept))})
+
+
 def _measured(
     file: WrittenFile,
     found: FileMeasurement,
-    timings: Timings,
     written: Mapping[str, FileFacts],
     upload: FileFacts,
+    latencies: Mapping[str, Sequence[Latency]],
 ) -> MeasuredFile:
     facts = [upload] if file.role == "upload" else [written[path] for path in (file.path, *file.companions)]
     measurement = Measurement(
@@ -86,7 +106,7 @@ def _measured(
         parameters=file.parameters,
         nonzero_parameters=file.nonzero_parameters if found.nonzero_parameters is None else found.nonzero_parameters,
         macs=file.macs,
-        latency_ms=timings.latencies.get(file.name, ()),
+        latency_ms=tuple(latencies.get(file.name, ())),
         peak_memory_mb=found.peak_memory_mb,
         quality=found.quality,
         load_ms=found.load_ms,

@@ -7,7 +7,8 @@ A job's folder:
     outputs/               the only place where the child may write
 
 A compress job runs several children, one after another, over the same folder: `compress` writes the files,
-one `measure` for each file loads it afresh, and `time` runs all of them interleaved in one process.
+one `measure` for each file loads it afresh, and `time` runs all of them interleaved in one process. A trial of a search
+has one `judge` for all files in place of the many `measure`.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pydantic import Field, TypeAdapter
 
 from app.core.architectures import Architecture
 from app.core.details import MOST_TABLES, DetailTable
+from app.core.errors import ProblemBody
 from app.core.facts import WEIGHTS_ONLY, DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
 from app.core.facts import Task as DataTask
 from app.core.images import ImageTransform
@@ -249,15 +251,34 @@ class FileMeasurement(Schema):
     warnings: tuple[str, ...] = ()
 
 
+class Judge(Schema):
+    """Do with each of the files, the upload first, what `Measure` does with one, all in this process; but memory and
+    the time of loading aren't told, which takes a process for each."""
+
+    kind: Literal["judge"] = "judge"
+    model: ModelFile
+    dataset: DatasetFile | None
+    files: tuple[WrittenFile, ...]
+    seed: int
+
+
+class Judged(Schema):
+    """Each file by its name is either among those `found` or, with what is wrong with it, among those `refused`."""
+
+    found: tuple[FileMeasurement, ...]
+    refused: dict[str, ProblemBody] = {}
+
+
 class Time(Schema):
     """Run all files interleaved in one process. The order of `files` doesn't matter; without any, the answer is only
-    about the machine."""
+    about the machine. `brief` asks for fewer rounds where `measure` doesn't say how many."""
 
     kind: Literal["time"] = "time"
     model: ModelFile
     files: tuple[WrittenFile, ...]
     measure: MeasureOptions
     seed: int
+    brief: bool = False
 
 
 class Timings(Schema):
@@ -282,16 +303,18 @@ class MeasureSensitivity(Schema):
 
 
 Task = Annotated[
-    InspectModel | InspectDataset | Compress | Measure | Time | MeasureSensitivity, Field(discriminator="kind")
+    InspectModel | InspectDataset | Compress | Measure | Judge | Time | MeasureSensitivity,
+    Field(discriminator="kind"),
 ]
 TASK: TypeAdapter[Task] = TypeAdapter(Task)
 
-Answer = ModelInspection | DatasetFacts | Compression | FileMeasurement | Timings | Sensitivity
+Answer = ModelInspection | DatasetFacts | Compression | FileMeasurement | Judged | Timings | Sensitivity
 ANSWERS: dict[str, type[Schema]] = {
     "inspect_model": ModelInspection,
     "inspect_dataset": DatasetFacts,
     "compress": Compression,
     "measure": FileMeasurement,
+    "judge": Judged,
     "time": Timings,
     "sensitivity": Sensitivity,
 }

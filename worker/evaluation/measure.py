@@ -1,15 +1,17 @@
-"""One written file, measured in a process that has done nothing else."""
+"""Written files, loaded again: one in a process that has done nothing else, or several in one process."""
 
 import resource
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
+from app.core.errors import Problem, ProblemBody
 from app.core.inputs import InputSpec, tensor_inputs
 from app.core.messages import Progress
-from app.core.tasks import FileMeasurement, Measure, WrittenFile
+from app.core.tasks import FileMeasurement, Judge, Judged, Measure, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.answers import Array
 from worker.evaluation.arithmetic import arithmetic_of
@@ -28,11 +30,31 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
     The file of role `upload` must be measured first: it leaves its answers in `outputs/upload-answers.npz`, and the
     other files are compared with them.
     """
-    file = task.file
-    report(Progress(fraction=0, message=f"Loading {file.name} afresh"))
-    assert task.model.inputs is not None
-    inputs = tensor_inputs(task.model.inputs)
-    runtime, load_ms, peak_memory_mb = _load_and_run_once(task, folder, inputs)
+    report(Progress(fraction=0, message=f"Loading {task.file.name} afresh"))
+    runtime, load_ms, peak_memory_mb = _load_and_run_once(task, folder)
+    found = _judged(task, runtime, folder, report)
+    return found.model_copy(update={"peak_memory_mb": peak_memory_mb, "load_ms": load_ms})
+
+
+def judge_all(task: Judge, folder: Path, report: Callable[[Progress], None]) -> Judged:
+    """The upload first, as for `measure`; what fails on it, fails on all."""
+    found: list[FileMeasurement] = []
+    refused: dict[str, ProblemBody] = {}
+    for number, file in enumerate(task.files):
+        report(Progress(fraction=number / len(task.files), message=f"Judging {file.name}"))
+        one = Measure(model=task.model, dataset=task.dataset, file=file, seed=task.seed)
+        try:
+            found.append(_judged(one, _loaded(one, folder), folder, lambda _progress: None))
+        except Problem as problem:
+            if file.role == "upload":
+                raise
+            traceback.print_exc()
+            refused[file.name] = problem.body()
+    return Judged(found=tuple(found), refused=refused)
+
+
+def _judged(task: Measure, runtime: Runtime, folder: Path, report: Callable[[Progress], None]) -> FileMeasurement:
+    file, inputs = task.file, _inputs(task)
     examples = examples_for(inputs, task.dataset, folder, task.seed)
     answers = answer_all(
         lambda batch: verification.run(file, runtime, batch),
@@ -49,25 +71,32 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
         quality=judge(answers, reference, examples),
         quality_change_ci95=None if file.role == "upload" else change_ci95(answers, reference, examples),
         paired=None if file.role == "upload" else paired(answers, reference, examples),
-        peak_memory_mb=peak_memory_mb,
-        load_ms=load_ms,
         arithmetic=arithmetic_of(file, folder),
         sample=write_sample(file, runtime, folder, inputs) if file.role == "artifact" else None,
     )
 
 
-def _load_and_run_once(task: Measure, folder: Path, inputs: Sequence[InputSpec]) -> tuple[Runtime, float, float]:
+def _inputs(task: Measure) -> Sequence[InputSpec]:
+    assert task.model.inputs is not None
+    return tensor_inputs(task.model.inputs)
+
+
+def _loaded(task: Measure, folder: Path) -> Runtime:
+    assert task.model.inputs is not None
+    return verification.load(task.file, folder, task.model.inputs)
+
+
+def _load_and_run_once(task: Measure, folder: Path) -> tuple[Runtime, float, float]:
     """The loaded file, the milliseconds that loading took, and by how many megabytes (1e6 bytes) loading it and
     answering one example raised the peak of this process's resident memory.
 
     The runtimes' own libraries are loaded before, so they don't count; those of their pages that only this file's
     kernels touch do.
     """
-    one_example = random_inputs(inputs, 1, task.seed)
+    one_example = random_inputs(_inputs(task), 1, task.seed)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert task.model.inputs is not None
     started = perf_counter()
-    runtime = verification.load(task.file, folder, task.model.inputs)
+    runtime = _loaded(task, folder)
     load_ms = (perf_counter() - started) * 1000
     verification.run(task.file, runtime, one_example)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -30,8 +30,10 @@ from worker.evaluation.environment import environment
 from worker.evaluation.runtimes import Runtime
 from worker.inputs import random_inputs
 
-SECONDS_FOR_ALL = 6.0
-FEWEST_ROUNDS, MOST_ROUNDS = 30, 500
+# Of all files together, and the fewest rounds; a brief timing tells files apart, and no more.
+SECONDS_FOR_ALL, FEWEST_ROUNDS = 6.0, 30
+SECONDS_IN_BRIEF, FEWEST_IN_BRIEF = 2.0, 15
+MOST_ROUNDS = 500
 SHORT_CALL_NS = 50_000
 WARM_UP_SECONDS = 1.0
 _WARM_UP_WINDOW = 5
@@ -70,7 +72,7 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
     """Times all files at each batch size; one that goes by several names is timed once.
 
     Without `measure.repeats` the number of rounds follows from a budget of about six seconds, but is 30 at least
-    and 500 at most.
+    and 500 at most; in brief, of two seconds and 15 at least.
     """
     if not task.files:
         return Timings(latencies={}, environment=environment(task.measure.threads))
@@ -84,7 +86,7 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
         report(Progress(fraction=position / len(sizes), message=f"Timing {len(runtimes)} files, batch size {size}"))
         subjects = [_warmed_up(file, runtimes[path], inputs, size, task.seed) for path, file in files.items()]
         subjects += [replace(subject, path=AGAIN) for subject in subjects if files[subject.path].role == "upload"]
-        rounds = task.measure.repeats or _affordable_rounds(subjects, SECONDS_FOR_ALL / len(sizes))
+        rounds = task.measure.repeats or _affordable_rounds(subjects, len(sizes), brief=task.brief)
         samples = _interleaved(subjects, rounds, random.Random(task.seed + size))  # noqa: S311
         for subject in subjects:
             latencies[subject.path].append(_latency(subject, samples[subject.path], size, threads))
@@ -134,9 +136,11 @@ def _window(call: Callable[[], object]) -> float:
     return max(1.0, float(median(times)))
 
 
-def _affordable_rounds(subjects: Sequence[Subject], seconds: float) -> int:
+def _affordable_rounds(subjects: Sequence[Subject], parts: int, *, brief: bool) -> int:
+    """For one of so many equal `parts` of the whole timing."""
+    seconds, fewest = (SECONDS_IN_BRIEF, FEWEST_IN_BRIEF) if brief else (SECONDS_FOR_ALL, FEWEST_ROUNDS)
     one_round = sum(subject.nanoseconds * (subject.calls_in_a_sample + 1) for subject in subjects)
-    return max(FEWEST_ROUNDS, min(MOST_ROUNDS, int(seconds * 1e9 / one_round)))
+    return max(fewest, min(MOST_ROUNDS, int(seconds / parts * 1e9 / one_round)))
 
 
 def _interleaved(subjects: Sequence[Subject], rounds: int, generator: random.Random) -> dict[str, list[Sample]]:

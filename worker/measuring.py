@@ -1,0 +1,133 @@
+"""After the first child of a compress job: what the files that it wrote are worth."""
+
+from collections.abc import Mapping, Sequence
+
+from app.core.budgets import Budget
+from app.core.errors import Problem
+from app.core.job_options import JobOptions
+from app.core.result_warnings import left_out
+from app.core.results import contenders
+from app.core.tasks import (
+    Compression,
+    FileMeasurement,
+    Judge,
+    Judged,
+    Measure,
+    ModelFile,
+    Time,
+    Timings,
+    WrittenFile,
+)
+from worker.children_of_job import ChildrenOfJob
+from worker.failures import Reported
+from worker.finishing import Measured, facts_of_files, facts_of_upload
+from worker.job_folder import JobFolder
+from worker.messages import reported
+
+# Of a job's progress.
+COMPRESSED, MEASURED, TIMED = 0.5, 0.8, 1.0
+
+
+def measure(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, compression: Compression) -> Measured:
+    model = folder.model_file().model_copy(update={"inputs": compression.inputs})
+    if folder.budget is not None and not model.is_weights_alone:
+        return _measure_trial(children, model, folder, folder.budget, options, compression)
+    compression, measurements = _each_afresh(children, model, folder, options, compression)
+    files = () if model.is_weights_alone else compression.files
+    return Measured(compression, measurements, _timed(children, model, options, files))
+
+
+def _measure_trial(
+    children: ChildrenOfJob,
+    model: ModelFile,
+    folder: JobFolder,
+    budget: Budget,
+    options: JobOptions,
+    compression: Compression,
+) -> Measured:
+    """A search has many, and measures the files of the best of them anew: quality first, then the time of those files
+    that may be the best of this one."""
+    compression, measurements = _judged(children, model, folder, options, compression)
+    compression = contenders(
+        compression,
+        measurements,
+        facts_of_files(folder, compression),
+        facts_of_upload(folder),
+        minimize=options.minimize,
+        budget=budget,
+    )
+    formats = {file.format for file in compression.files if file.role == "artifact"}
+    timed = [file for file in compression.files if file.role in ("upload", "artifact")]
+    timed += [file for file in compression.files if file.role == "uncompressed" and file.format in formats]
+    return Measured(compression, measurements, _timed(children, model, options, timed, brief=True))
+
+
+def _each_afresh(
+    children: ChildrenOfJob, model: ModelFile, folder: JobFolder, options: JobOptions, compression: Compression
+) -> tuple[Compression, dict[str, FileMeasurement]]:
+    """Each file in a process of its own."""
+    files = _files_in_order(compression)
+    share = (MEASURED - COMPRESSED) / len(files)
+    found: dict[str, FileMeasurement] = {}
+    refused: dict[str, Problem] = {}
+    for number, file in enumerate(files):
+        task = Measure(model=model, dataset=folder.dataset_file(), file=file, seed=options.seed)
+        try:
+            answer = children.run(task, COMPRESSED + number * share, share)
+        except Reported as problem:
+            if file.role == "upload":
+                raise
+            refused[file.name] = problem
+            continue
+        assert isinstance(answer, FileMeasurement)
+        found[file.name] = answer
+    return _without_refused(compression, found, refused)
+
+
+def _judged(
+    children: ChildrenOfJob, model: ModelFile, folder: JobFolder, options: JobOptions, compression: Compression
+) -> tuple[Compression, dict[str, FileMeasurement]]:
+    """All files in one process."""
+    files = _files_in_order(compression)
+    task = Judge(model=model, dataset=folder.dataset_file(), files=files, seed=options.seed)
+    answer = children.run(task, COMPRESSED, MEASURED - COMPRESSED)
+    assert isinstance(answer, Judged)
+    found = {each.name: each for each in answer.found}
+    return _without_refused(compression, found, {name: reported(body) for name, body in answer.refused.items()})
+
+
+def _files_in_order(compression: Compression) -> tuple[WrittenFile, ...]:
+    """The upload first, since the others are compared with its answers. A file that has several names, as a step's and
+    as an artifact, is there once, as an artifact."""
+    by_role = sorted(compression.files, key=lambda file: (file.role == "upload", file.role == "artifact"))
+    return tuple(reversed({file.path: file for file in by_role}.values()))
+
+
+def _without_refused(
+    compression: Compression, found: Mapping[str, FileMeasurement], refused: Mapping[str, Problem]
+) -> tuple[Compression, dict[str, FileMeasurement]]:
+    """Files that were only tried, and that can't be loaded or don't answer as they should, are left out with a warning.
+    Those that have several names get them all."""
+    names = {file.name: file for file in compression.files}
+    for name, problem in refused.items():
+        if names[name].precision is None:
+            raise problem
+    by_path = {names[name].path: each for name, each in found.items()}
+    kept = tuple(file for file in compression.files if file.path in by_path)
+    warnings = (*compression.warnings, *(left_out(name, problem) for name, problem in refused.items()))
+    measurements = {file.name: by_path[file.path].model_copy(update={"name": file.name}) for file in kept}
+    return compression.model_copy(update={"files": kept, "warnings": warnings}), measurements
+
+
+def _timed(
+    children: ChildrenOfJob,
+    model: ModelFile,
+    options: JobOptions,
+    files: Sequence[WrittenFile],
+    *,
+    brief: bool = False,
+) -> Timings:
+    task = Time(model=model, files=tuple(files), measure=options.measure, seed=options.seed, brief=brief)
+    answer = children.run(task, MEASURED, TIMED - MEASURED)
+    assert isinstance(answer, Timings)
+    return answer
