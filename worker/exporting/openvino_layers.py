@@ -9,6 +9,17 @@ from typing import Any
 
 from worker.exporting.onnx import layer_named
 
+# At which of its inputs an operation takes the weights that it multiplies or looks up.
+WEIGHTS_AT = {
+    "MatMul": 1,
+    "Convolution": 1,
+    "GroupConvolution": 1,
+    "ConvolutionBackpropData": 1,
+    "GroupConvolutionBackpropData": 1,
+    "Gather": 0,
+}
+INTEGERS = {"i8": 8, "u8": 8, "i4": 4, "u4": 4}
+_UNPACKING = frozenset({"Convert", "Subtract", "Multiply", "Reshape", "Transpose"})
 _OF_A_NODE = "/"
 _ENDING = "/WithoutBiases"
 
@@ -22,6 +33,15 @@ def operations_of(model: Any, layers: Collection[str]) -> list[str]:
     """Names of the operations that compute for `layers`, constants left out."""
     operations = (each for each in model.get_ordered_ops() if each.get_type_name() != "Constant")
     return [str(each.get_friendly_name()) for each in operations if layers_of_operation(each) & set(layers)]
+
+
+def stored_weight(operation: Any) -> Any | None:
+    """The constant of the file that an operation's weights are unpacked from; None where it reads what is computed."""
+    place = WEIGHTS_AT.get(operation.get_type_name())
+    node = None if place is None else operation.input_value(place).get_node()
+    while node is not None and node.get_type_name() in _UNPACKING:
+        node = node.input_value(0).get_node()
+    return node if node is not None and node.get_type_name() == "Constant" else None
 
 
 def _names(operation: Any) -> Iterator[str]:

@@ -50,9 +50,10 @@ def properties(path: Path) -> Any:
     [
         (FloatCasting(), "f16", "f32", ()),
         (FloatCasting(dtype="bfloat16"), "bf16", "bf16", ("bfloat16",)),
-        (WeightQuantization(), "u8", "f32", ()),
-        (WeightQuantization(method="symmetric"), "i8", "f32", ()),
-        (WeightQuantization(bits=4, group_size=32), "u4", "f32", ()),
+        (WeightQuantization(), "u8", "f32", ("int8",)),
+        (WeightQuantization(method="symmetric"), "i8", "f32", ("int8",)),
+        (WeightQuantization(bits=4, group_size=32), "u4", "f32", ("int8",)),
+        (WeightQuantization(only=("conv2",)), "u8", "f32", ()),
         (StaticQuantization(calibration="percentile", bias_correction=True), "i8", "f32", ("int8",)),
     ],
     ids=lambda each: getattr(each, "technique", None),
