@@ -14,6 +14,7 @@ from app.core.tasks import Candidate, Compress, Role, WrittenFile
 from app.core.wanted_files import SUFFIXES
 from worker.applying import applied
 from worker.counting import count
+from worker.evaluation.arithmetic import arithmetic_of
 from worker.evaluation.engines import DEFAULT_ENGINE, tried_engines, worth_setting
 from worker.evaluation.stored_weights import write_weights
 from worker.exporting import NOT_WRITABLE, export
@@ -172,7 +173,7 @@ class Outputs:
             macs=state.macs,
             probe=state.probe,
         )
-        if role != "upload" and output == "torchscript" and network.before_tracing:
+        if role != "upload" and network.before_tracing and "int8" in arithmetic_of(file, self.folder):
             file = self._with_engine(file, network)
         self.files.append(file)
         return file

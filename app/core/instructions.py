@@ -21,7 +21,8 @@ WANTED: dict[Arithmetic, Instructions] = {
     ),
     "bfloat16": Instructions(
         ("avx512_bf16", "amx_bf16", "bf16"),
-        "Without them it computes in float32, slower, and its answers differ in the third digit.",
+        "Without them OpenVINO computes in float32, and its answers differ in the third digit; torch takes several "
+        "times as long.",
     ),
 }
 

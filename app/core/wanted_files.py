@@ -29,6 +29,7 @@ RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript", "openvino")
 PRECISIONS: dict[str, tuple[Step, ...]] = {
     "float32": (),
     "float16": (FloatCasting(),),
+    "bfloat16": (FloatCasting(dtype="bfloat16", compute="bfloat16"),),
     "int8-static": (StaticQuantization(calibration="percentile", bias_correction=True),),
     "int8-dynamic": (DynamicQuantization(),),
     "int8-dynamic-tensor": (DynamicQuantization(per_channel=False),),
@@ -87,7 +88,7 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
 
 
 def _fits(step: Step, output: OutputFormat, facts: ModelFacts, *, has_data: bool) -> bool:
-    available = TECHNIQUES[step.technique].unavailable_because(facts) is None
+    available = (TECHNIQUES[step.technique].unavailable_because(facts) or step.unfit_for(facts)) is None
     return available and output in step.held_by() and (has_data or not step.must_have_data())
 
 

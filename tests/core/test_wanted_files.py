@@ -31,6 +31,7 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "int4-weights.onnx",
         "float32.torchscript",
         "float16.torchscript",
+        "bfloat16.torchscript",
         "int8-static.torchscript",
         "int8-dynamic.torchscript",
         "int8-weights.torchscript",
@@ -40,7 +41,7 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
 def test_openvino_is_tried_where_the_worker_can_write_it() -> None:
     facts = CONVOLUTIONS.model_copy(update={"outputs": EVERY_FORMAT})
     beyond = set(wanted({"steps": [PRUNE]}, facts)) - set(wanted({"steps": [PRUNE]}))
-    assert beyond == {"float16.openvino", "int8-static.openvino", "int8-weights.openvino"}
+    assert beyond == {"float16.openvino", "bfloat16.openvino", "int8-static.openvino", "int8-weights.openvino"}
 
 
 def test_without_data_nothing_is_calibrated() -> None:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import get_args
 
 import numpy as np
@@ -21,13 +19,13 @@ from app.core.tasks import WrittenFile
 from worker.evaluation.answers import cosine_over_all, joined
 from worker.evaluation.probe import read_probe
 from worker.evaluation.runtimes import Array, load_runtime
+from worker.evaluation.turns import milliseconds_in_turns
 
 DEFAULT_ENGINE: str = torch.backends.quantized.engine
 # Of the cosine with the network's answers, below that of the best engine.
 _AS_NEAR = 0.01
 # Torch's default needs no setting, so another one has to be this much quicker.
 _WORTH_SETTING = 1.1
-_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,13 @@ class _Loaded:
     cosine: float
     call: Callable[[], object]
 
-    def milliseconds(self) -> float:
-        started = perf_counter()
-        self.call()
-        return 1e3 * (perf_counter() - started)
-
 
 def tried_engines(file: WrittenFile, folder: Path, inputs: Sequence[Input]) -> list[Trial]:
     """Each that this build of torch has, and that has kernels for all the file's layers; on one example, in turns."""
     names = [name for name in get_args(QuantizedEngine) if name in torch.backends.quantized.supported_engines]
     loaded = [each for name in names for each in _loaded(name, file, folder, inputs)]
-    with torch.inference_mode():
-        rounds = [[each.milliseconds() for each in loaded] for _ in range(1 + _ROUNDS)]
-    times = zip(*rounds[1:], strict=True)  # the first one warms up
-    return [Trial(each.engine, median(of_it), each.cosine) for each, of_it in zip(loaded, times, strict=True)]
+    times = milliseconds_in_turns([each.call for each in loaded])
+    return [Trial(each.engine, time, each.cosine) for each, time in zip(loaded, times, strict=True)]
 
 
 def worth_setting(trials: Sequence[Trial]) -> QuantizedEngine | None:

@@ -5,6 +5,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from app.core.instructions import WANTED, Arithmetic
 from app.core.measurements import Environment
 from app.core.version import VERSION
 from worker import openvino_extra
@@ -17,11 +18,9 @@ _PACKAGES = ("torch", "onnxruntime", "onnx", "numpy", "safetensors")
 
 
 def environment(threads: int) -> Environment:
-    cpu = _cpu_fields()
-    flags = cpu.get("flags", cpu.get("Features", "")).split()
     return Environment(
-        cpu=cpu.get("model name") or platform.processor() or platform.machine(),
-        isa=tuple(name for name in _INSTRUCTION_SETS if name in flags),
+        cpu=_cpu_fields().get("model name") or platform.processor() or platform.machine(),
+        isa=_instruction_sets(),
         threads=threads,
         versions={
             "python": platform.python_version(),
@@ -29,6 +28,17 @@ def environment(threads: int) -> Environment:
             "modelpress": VERSION,
         },
     )
+
+
+def is_computed_here(arithmetic: Arithmetic) -> bool:
+    """Whether this CPU has instructions for it."""
+    return not set(WANTED[arithmetic].names).isdisjoint(_instruction_sets())
+
+
+def _instruction_sets() -> tuple[str, ...]:
+    cpu = _cpu_fields()
+    flags = cpu.get("flags", cpu.get("Features", "")).split()
+    return tuple(name for name in _INSTRUCTION_SETS if name in flags)
 
 
 @cache

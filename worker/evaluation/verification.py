@@ -10,11 +10,15 @@ from app.core.errors import Problem
 from app.core.inputs import Input, InputSpec
 from app.core.measurements import Verification
 from app.core.tasks import WrittenFile
-from worker.evaluation.answers import cosine_over_all, joined
+from worker.evaluation.answers import cosine_over_all, joined, relative_error
+from worker.evaluation.arithmetic import arithmetic_of
 from worker.evaluation.probe import read_probe
 from worker.evaluation.runtimes import Array, Runtime, load_runtime
 
 LOSSLESS_TOLERANCE = 1e-4
+# Of the answers' variance: their squared error by 8 binary digits in some hundred layers, and far below that of another
+# network.
+BFLOAT16_TOLERANCE = 0.05
 
 
 def load(file: WrittenFile, folder: Path, inputs: Sequence[Input], threads: int = 1) -> Runtime:
@@ -37,7 +41,8 @@ def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[I
     """Compares with the file's probe, over all outputs together.
 
     A file written without loss (not `quantized`) may differ by at most 1e-4, or by 1e-4 of the network's largest
-    absolute answer where that is above 1. Answers that aren't finite must be the same ones in both.
+    absolute answer where that is above 1; one that computes in bfloat16 by a mean squared error of at most a twentieth
+    of the answers' variance. Answers that aren't finite must be the same ones in both.
     """
     if file.probe is None:
         return Verification(loaded=True, max_difference=None, cosine=None)
@@ -49,7 +54,19 @@ def verify(file: WrittenFile, runtime: Runtime, folder: Path, inputs: Sequence[I
     finite = np.isfinite(wanted)
     if not np.array_equal(finite, np.isfinite(given)):
         raise differs(file, "some of its answers are not finite numbers where the network's are, or the reverse")
+    if file.quantized and arithmetic_of(file, folder) == ("bfloat16",):
+        _check_is_near(file, given[finite], wanted[finite])
     return _compared(file, given[finite], wanted[finite])
+
+
+def _check_is_near(file: WrittenFile, given: Array, wanted: Array) -> None:
+    error = relative_error(given, wanted)
+    if error > BFLOAT16_TOLERANCE:
+        raise differs(
+            file,
+            f"the mean squared error of its answers is {error:.2g} of their variance ({BFLOAT16_TOLERANCE} allowed). "
+            "bfloat16 has 8 binary digits, too few where small differences matter: set `compute` to float32",
+        )
 
 
 def _compared(file: WrittenFile, given: Array, wanted: Array) -> Verification:

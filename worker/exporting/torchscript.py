@@ -28,7 +28,7 @@ def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
         traced = torch.jit.trace(module, random_inputs(network.inputs, 2, seed=0), check_trace=False)  # type: ignore[no-untyped-call]
     _check_batch_is_free(network, traced)
     torch.jit.save(traced, str(path))
-    in_float = {name for name, _ in traced.named_parameters()}
+    in_float = {name for name, one in traced.named_parameters() if one.dtype is torch.float32}
     _pack(path, {name: one for name, one in network.packed.items() if name in in_float})
     return ()
 

@@ -22,13 +22,13 @@ _INTEGERS = frozenset({"i8", "u8", "i4", "u4"})
 _TYPES = {"float16": "f16", "bfloat16": "bf16"}
 
 
-def cast_weights(source: Path, target: Path, dtype: str, left_alone: Collection[str]) -> None:
+def cast_weights(source: Path, target: Path, dtype: str, left_alone: Collection[str], *, computed_in_it: bool) -> None:
     """`dtype` is what weights are stored in. A tensor that a layer of `left_alone` reads stays as it is."""
     model: Any = read(source)
     for operation in model.get_ordered_ops():
         if _is_weight(operation) and not layers_of_operation(operation) & set(left_alone):
             _cast(operation, _TYPES[dtype])
-    if dtype == "bfloat16":
+    if dtype == "bfloat16" and computed_in_it:
         compute_in(model, "bf16")
     write(model, target)
 

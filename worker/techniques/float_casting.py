@@ -1,4 +1,5 @@
-"""Storage of weights in 16 bits or 8. What reads them makes them float32 again: CPUs have few kernels for less."""
+"""Storage of weights in 16 bits or 8. What reads them makes them float32 again, unless a runtime has
+kernels for less."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from worker.packing.network import with_packed
 from worker.packing.packed import Cast, Float8, bytes_of
 from worker.run import Run
 from worker.techniques import apply
+from worker.techniques.torchscript_bfloat16 import computing_in_bfloat16
 
 # Of the values and of how many rows they have.
 _Casting = Callable[[Tensor, int], Cast | Float8 | None]
@@ -45,10 +47,11 @@ def float_casting(step: FloatCasting, network: Network, run: Run) -> Network:
         onnx.save(model, target)
 
     def pack_in_openvino(source: Path, target: Path) -> None:
-        cast_weights(source, target, step.dtype, left_alone)
+        cast_weights(source, target, step.dtype, left_alone, computed_in_it=step.compute != "float32")
 
     packed = with_packed(network, left_alone, pack)
-    return packed.changed_after_export("onnx", pack_in_onnx).changed_after_export("openvino", pack_in_openvino)
+    stored = packed.changed_after_export("onnx", pack_in_onnx).changed_after_export("openvino", pack_in_openvino)
+    return computing_in_bfloat16(step, network, stored, run)
 
 
 def _casting(step: FloatCasting) -> _Casting:

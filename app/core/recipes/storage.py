@@ -21,7 +21,8 @@ _ZEROS = {8: 0.01, 4: 0.15, 3: 0.3, 2: 0.6}
 
 
 class FloatCasting(StepBase):
-    """Weights are stored in 16 bits or 8 and computed with in float32. Inputs and answers stay float32."""
+    """Weights are stored in 16 bits or 8 and computed with in float32, or in bfloat16 where a runtime can. Inputs and
+    answers stay float32."""
 
     stage = "quantize"
     needs_network = False
@@ -35,6 +36,17 @@ class FloatCasting(StepBase):
         description="float16 has more digits, bfloat16 the range of float32. In 8 bits e4m3 has one more digit than "
         "e5m2, each row of weights has a scale, and biases and norms stay in float32.",
     )
+    compute: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What a file with weights in bfloat16 computes in, in torchscript and openvino; auto: in OpenVINO "
+        "bfloat16, in TorchScript whichever is quicker here.",
+    )
+
+    @model_validator(mode="after")
+    def _stores_what_it_computes_in(self) -> "FloatCasting":
+        if self.compute == "bfloat16" and self.dtype != "bfloat16":
+            raise ValueError(f"`compute` in bfloat16 takes weights in bfloat16, not {self.dtype}: set `dtype` to it")
+        return self
 
     def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
         return network.changed(self._cast)
@@ -48,8 +60,17 @@ class FloatCasting(StepBase):
 
     def held_by(self) -> tuple[OutputFormat, ...]:
         """Floats of 8 bits are written as the numbers of their patterns, which OpenVINO has no place for."""
+        if self.compute == "bfloat16":
+            return ("torchscript", "openvino")
         plain = not self.dtype.startswith("float8")
         return tuple(name for name in self.formats if name != "openvino" or plain)
+
+    def unfit_for(self, facts: ModelFacts) -> str | None:
+        if self.compute == "bfloat16" and facts.editable != "whole":
+            return (
+                "`compute` in bfloat16 changes what layers are given, which takes a network that is editable as a whole"
+            )
+        return None
 
 
 def rounded_to_zero(bits: float) -> float:

@@ -37,6 +37,7 @@ PRECISIONS: dict[str, Step | None] = {
     "float32": None,
     "float16": FloatCasting(),
     "bfloat16": FloatCasting(dtype="bfloat16"),
+    "computed-in-bfloat16": FloatCasting(dtype="bfloat16", compute="bfloat16"),
     "float8": FloatCasting(dtype="float8_e4m3"),
     "int8-static": StaticQuantization(),
     "int8-dynamic": DynamicQuantization(),
