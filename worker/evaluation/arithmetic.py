@@ -5,13 +5,16 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 
 from app.core.instructions import Arithmetic
 from app.core.measurements import OutputFormat
 from app.core.tasks import WrittenFile
-from worker.exporting.openvino import MODEL, PRECISION, PROPERTIES
+from worker.exporting.openvino import MODEL, PRECISION, PROPERTIES, WEIGHTS
+from worker.exporting.openvino_layers import INTEGERS, stored_weight
+from worker.openvino_extra import openvino
 
 # Products of integers, and the operators that ONNX Runtime fuses with their neighbours into such.
 _ONNX_INT8 = frozenset(
@@ -19,7 +22,6 @@ _ONNX_INT8 = frozenset(
      "DynamicQuantizeMatMul", "DynamicQuantizeLSTM", "QGemm", "QAttention"}
 )  # fmt: skip
 _INT8_ACCURACY_LEVEL = 4
-_OPENVINO_INT8 = b'type="FakeQuantize"'
 _TORCH_INT8 = (b"ops.quantized.", b"torch.quantized_", b"ops.onednn.q", b"ops.aten._weight_int8pack_mm")
 # 15 is TorchScript's number of the type. What only stores it is cast the other way, and to float32.
 _TORCH_BFLOAT16 = re.compile(rb"torch\.to\(.*, 15[,)]")
@@ -52,9 +54,18 @@ def _of_torchscript(path: Path) -> tuple[Arithmetic, ...]:
 
 def _of_openvino(path: Path) -> tuple[Arithmetic, ...]:
     with zipfile.ZipFile(path) as archive:
-        multiplies_int8 = _OPENVINO_INT8 in archive.read(MODEL)
+        model = openvino().Core().read_model(archive.read(MODEL), archive.read(WEIGHTS))
         floats = json.loads(archive.read(PROPERTIES)).get(PRECISION)
-    return (*(("int8",) if multiplies_int8 else ()), *(("bfloat16",) if floats == "bf16" else ()))
+    computes_in_int8 = any(_multiplies_int8(operation) for operation in model.get_ops())
+    return (*(("int8",) if computes_in_int8 else ()), *(("bfloat16",) if floats == "bf16" else ()))
+
+
+def _multiplies_int8(operation: Any) -> bool:
+    """OpenVINO rounds what it multiplies with integer weights by itself, 32 neighbours by one scale."""
+    if operation.get_type_name() != "MatMul":
+        return bool(operation.get_type_name() == "FakeQuantize")
+    weight = stored_weight(operation)
+    return weight is not None and weight.get_element_type().get_type_name() in INTEGERS
 
 
 _READ: dict[OutputFormat, Callable[[Path], tuple[Arithmetic, ...]]] = {
