@@ -15,7 +15,7 @@ ZOO := .venv-zoo
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-models bench-quantization bench-budgets bench-plans fuzz zoo
+.PHONY: help setup demo serve test check bench bench-models bench-quantization bench-searches bench-budgets bench-plans fuzz zoo
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+: .*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ bench-models: setup    ## Prune and distil the trained models in .models, for ho
 
 bench-quantization: setup    ## Quantize .models and larger networks beside the quantizers of others, for an hour; goes on where it was stopped
 	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.quantization --costs $(MODELS)
+
+bench-searches: setup    ## Search on each of the models in .models beside presets and the quantizers of others, for hours; goes on where it was stopped
+	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.searches $(MODELS)
 
 bench-budgets: setup    ## See whether searches keep their budgets on data that the service never got, for an hour; goes on where it was stopped
 	@PYTHONPATH=.:benchmarks $(BIN)/python -m models.budget_kept

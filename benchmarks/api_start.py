@@ -3,7 +3,7 @@
 import json
 import statistics
 
-from support.running_service import memory_mb, running
+from support.running_service import memory_mb, running_api
 
 STARTS = 5
 
@@ -11,7 +11,7 @@ STARTS = 5
 def main() -> None:
     seconds, megabytes = [], []
     for _ in range(STARTS):
-        with running("api") as service:
+        with running_api() as service:
             seconds.append(service.seconds_to_answer)
             megabytes.append(memory_mb(service.pid))
     line = {

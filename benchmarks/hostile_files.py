@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from support.corpus_over_http import left_behind, limited_service, markers, send_all, written_corpus
-from support.running_service import running
+
+from app.cli.embedded_service import service_of_a_command
 
 
 def main() -> None:
@@ -14,10 +15,10 @@ def main() -> None:
         folder = Path(name)
         corpus = written_corpus(folder / "corpus")
         (folder / "workplace").mkdir()
-        with contextlib.chdir(folder / "workplace"), running("serve", "/health/ready") as service:
+        with contextlib.chdir(folder / "workplace"), service_of_a_command() as service:
             outcome = send_all(service.url, corpus)
-            left = left_behind(service.folder, outcome)
-            marked = [*markers(folder), *markers(service.folder)]
+            left = left_behind(service.data_dir, outcome)
+            marked = [*markers(folder), *markers(service.data_dir)]
     line = {
         "benchmark": "hostile_files",
         "files": outcome.files,

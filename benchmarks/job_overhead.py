@@ -17,7 +17,8 @@ import numpy as np
 import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-from support.running_service import running
+
+from app.cli.embedded_service import service_of_a_command
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 MODEL, DATA = EXAMPLES / "mnist_cnn.torchscript.pt", EXAMPLES / "mnist5k.npz"
@@ -73,7 +74,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     scripts, jobs = [], []
-    with tempfile.TemporaryDirectory() as folder, running("serve", "/health/ready") as service:
+    with tempfile.TemporaryDirectory() as folder, service_of_a_command() as service:
         for _ in range(REPEATS):
             scripts.append(script(Path(folder)))
             seconds, comparison = job(service.url)

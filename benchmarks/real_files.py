@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
-from support.running_service import running
+
+from app.cli.embedded_service import service_of_a_command
 
 INSPECTION_SECONDS = 300
 JOB_SECONDS = 600
@@ -148,7 +149,7 @@ def _inspected(url: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, running("serve", "/health/ready") as service:
+    with tempfile.TemporaryDirectory() as folder, service_of_a_command() as service:
         for file, path in unpacked(Path(folder)):
             line = {"benchmark": "real_files", "package": file.package, "file": Path(file.path).name}
             if path is None:

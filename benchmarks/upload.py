@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import httpx2
-from support.running_service import bytes_written, memory_mb, running
+from support.running_service import bytes_written, memory_mb, running_api
 
 MEBIBYTE = 1 << 20
 TENSORS, TENSOR_BYTES = 16, 64 * MEBIBYTE
@@ -33,7 +33,7 @@ def write_weights(path: Path) -> int:
 
 def main() -> None:
     architecture = {"source": "layers", "layers": [{"type": "ReLU"}]}
-    with tempfile.TemporaryDirectory() as folder, running("api") as service:
+    with tempfile.TemporaryDirectory() as folder, running_api() as service:
         path = Path(folder) / "weights.safetensors"
         size = write_weights(path)
         memory, written = memory_mb(service.pid, "VmHWM"), bytes_written(service.pid)

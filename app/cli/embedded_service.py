@@ -58,7 +58,7 @@ def running_service(data_dir: Path, *options: str, log: IO[str] | None = None) -
 
 
 @contextmanager
-def service_of_a_command(data_dir: Path | None) -> Iterator[Service]:
+def service_of_a_command(data_dir: Path | None = None) -> Iterator[Service]:
     """Without a folder it gets a temporary one. Signals that would end the command leave the block as Ctrl-C does.
 
     Raises DidNotStart with the last of what it said.

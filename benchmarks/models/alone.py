@@ -8,10 +8,12 @@ from typing import Any
 
 from support.running_service import memory_mb
 
+from app.cli.processes import end_with_parent
+
 
 def alone(work: Callable[..., Any], *arguments: object) -> dict[str, Any]:
     """With the answer as `answer`, or why there is none as `failed`. Imports count, as they do for whoever runs it."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with multiprocessing.get_context("spawn").Pool(1, initializer=end_with_parent) as pool:
         return pool.apply(_measured, (work, arguments))
 
 

@@ -2,6 +2,7 @@
 of each test set that stays out of the upload.
 
     make bench-budgets                              what isn't known yet, of 30 searches of 120 s
+    python -m models.budget_kept --at-once 2        two beside each other
     python -m models.budget_kept --searches 6 --seconds 60
     python -m models.budget_kept --table            what is known
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from models.arguments import parser
 from models.kept_results import KeptResults
 from models.points import Subject, subjects
-from support.running_service import running
 
+from app.cli.embedded_service import service_of_a_command
 from app.client import Client
 
 MODELS = ("mnist_cnn", "cancer_mlp", "mnist_mlp", "vowels_lstm")
@@ -73,23 +76,52 @@ def divided(data: Path, seed: int, sent: Path) -> Hidden:
     return hidden
 
 
-def run(client: Client, search: Search, folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Begun:
+    """A search that a service is at, and what it doesn't get."""
+
+    search: Search
+    client: Client
+    folder: Path
+    hidden: Hidden
+    study: str
+
+    def result(self) -> dict[str, Any]:
+        study = self.client.wait_for_study(self.study)
+        search = self.search
+        named = {"model": search.subject.name, "seed": search.seed, "budget": search.budget, "status": study.status}
+        if study.best is None:
+            return named
+        trials = sum(point.size_bytes is not None for point in study.points)
+        best = study.best
+        return named | {"met_budget": best.met_budget, "drop": self._drop(best.job), "trials": trials, "why": best.why}
+
+    def _drop(self, job: str) -> float:
+        best = self.client.job(job).result.best  # type: ignore[union-attr]
+        found = self.hidden.accuracy_of(self.client.download(job, best, self.folder / job))
+        return self.hidden.accuracy_of_upload(self.search.subject.file) - found
+
+
+def begin(client: Client, search: Search, folder: Path) -> Begun:
     hidden = divided(search.subject.data, search.seed, folder / "sent.npz")
     model = client.upload_model(search.subject.file, inputs=search.subject.inputs).id
     dataset = client.upload_dataset(folder / "sent.npz").id
-    study = client.wait_for_study(client.submit_study({"model": model, "dataset": dataset, **search.body()}).id)
-    named = {"model": search.subject.name, "seed": search.seed, "budget": search.budget, "status": study.status}
-    if study.best is None:
-        return named
-    drop = _drop(client, study.best.job, search, hidden, folder)
-    trials = sum(point.size_bytes is not None for point in study.points)
-    return named | {"met_budget": study.best.met_budget, "drop": drop, "trials": trials, "why": study.best.why}
+    study = client.submit_study({"model": model, "dataset": dataset, **search.body()}).id
+    return Begun(search, client, folder, hidden, study)
 
 
-def _drop(client: Client, job: str, search: Search, hidden: Hidden, folder: Path) -> float:
-    best = client.job(job).result.best  # type: ignore[union-attr]
-    found = hidden.accuracy_of(client.download(job, best, folder / job))
-    return hidden.accuracy_of_upload(search.subject.file) - found
+def run(missing: Sequence[tuple[str, Search]], at_once: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Results by the searches' keys. Those beside each other have a service each, so that none waits for the other."""
+    with ExitStack() as stack:
+        services = [stack.enter_context(service_of_a_command()) for _ in range(at_once)]
+        clients = [stack.enter_context(Client(service.url)) for service in services]
+        for first in range(0, len(missing), at_once):
+            with ExitStack() as folders:
+                begun = [
+                    (key, begin(client, search, Path(folders.enter_context(tempfile.TemporaryDirectory()))))
+                    for client, (key, search) in zip(clients, missing[first:], strict=False)
+                ]
+                yield from ((key, each.result()) for key, each in begun)
 
 
 def searches(folder: Path, count: int, seconds: int) -> Iterator[Search]:
@@ -107,29 +139,24 @@ def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", type=Path, default=Path(".models"))
-    parser.add_argument("--results", type=Path, default=Path("var/benchmarks/budget_kept"))
-    parser.add_argument("--searches", type=int, default=30)
-    parser.add_argument("--seconds", type=int, default=120)
-    parser.add_argument("--table", action="store_true", help="only show what is known")
-    return parser.parse_args()
+    told = parser(__doc__, "budget_kept")
+    told.add_argument("--searches", type=int, default=30)
+    told.add_argument("--seconds", type=int, default=120)
+    told.add_argument("--at-once", type=int, default=1, help="searches beside each other, each in its own service")
+    return told.parse_args()
 
 
 def main() -> None:
     options = arguments()
     kept = KeptResults(options.results)
-    wanted = list(searches(options.folder, options.searches, options.seconds))
-    keys = [kept.key(each.subject.file, each.subject.data, each.body()) for each in wanted]
-    if not options.table:
-        with running("serve", "/health/ready") as service, Client(service.url) as client:
-            for search, key in zip(wanted, keys, strict=True):
-                if kept.get(key) is None:
-                    with tempfile.TemporaryDirectory() as folder:
-                        row = run(client, search, Path(folder))
-                    kept.keep(key, row)
-                    print(json.dumps(row), flush=True)
-    print("\n".join(table([row for row in map(kept.get, keys) if row is not None])))
+    wanted = searches(options.folder, options.searches, options.seconds)
+    keyed = [(kept.key(each.subject.file, each.subject.data, each.body()), each) for each in wanted]
+    keyed = [(key, each) for key, each in keyed if each.subject.name in options.models or not options.models]
+    missing = [] if options.table else [(key, each) for key, each in keyed if kept.get(key) is None]
+    for key, row in run(missing, options.at_once) if missing else ():
+        kept.keep(key, row)
+        print(json.dumps(row), flush=True)
+    print("\n".join(table([row for key, _ in keyed if (row := kept.get(key)) is not None])))
 
 
 if __name__ == "__main__":

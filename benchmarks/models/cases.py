@@ -50,7 +50,7 @@ class Case:
 
 def cases(folder: Path, built: Path, chosen: list[str]) -> list[Case]:
     """Builds those of `chosen` that aren't there yet; all where none is named."""
-    found = [Case(each.name, _with_bounds(each)) for each in subjects(folder)]
+    found = trained(folder)
     convnet = next(case.subject for case in found if case.name == PRUNED)
     found += [Case(f"{PRUNED}_pruned", convnet, tuple(PRUNING))]
     for name in BUILT:
@@ -58,6 +58,10 @@ def cases(folder: Path, built: Path, chosen: list[str]) -> list[Case]:
             build(name, folder, built)
             found.append(Case(name, _with_bounds(_built(name, built))))
     return [case for case in found if case.name in chosen or not chosen]
+
+
+def trained(folder: Path) -> list[Case]:
+    return [Case(each.name, _with_bounds(each)) for each in subjects(folder)]
 
 
 def _built(name: str, folder: Path) -> Subject:

@@ -1,7 +1,7 @@
 """What is to be reached at batch 1, one thread, as ratios to the uploaded float32 TorchScript, and which file does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -21,6 +21,12 @@ class Goal:
     cosine: float | None = None
     together: bool = True
 
+    @property
+    def budget(self) -> dict[str, float]:
+        """As a search is told it."""
+        allowed = self.lost if self.lost is not None else 1 - (self.agreement or 0)
+        return {"max_quality_drop": round(allowed, 6)}
+
     def keeps_quality(self, row: Row, upload: Row) -> bool:
         if self.lost is not None:
             return bool(row["value"] >= upload["value"] - self.lost - 1e-9)
@@ -38,7 +44,7 @@ class Goal:
             else f"agreement {self.agreement}" if self.agreement is not None
             else f"cosine {self.cosine}"
         )  # fmt: skip
-        return f"{self.size} x, {self.speedup} x, {quality}"
+        return f"{self.size:.3g} x, {self.speedup:.3g} x, {quality}"
 
 
 GOALS: dict[str, Goal] = {
@@ -57,6 +63,20 @@ GOALS: dict[str, Goal] = {
 }
 
 
+# Of a search, whose trials may prune and train too. The last two are to be ahead of every file of others instead.
+SEARCH_GOALS: dict[str, Goal] = {
+    "mnist_convnet": Goal(40, 15, lost=0.01),
+    "mnist_resnet": Goal(8, 8, lost=0.01),
+    "vowels_lstm": Goal(5, 4, lost=0.01),
+    "tweets_transformer": Goal(5, 2, lost=0.01),
+    "mnist_mlp": Goal(20, 6, lost=0.01),
+    "mobilenet_v2": Goal(4, 5, agreement=0.90),
+    "mnist_cnn": Goal(1, 1, lost=0.01),
+    "cancer_mlp": Goal(1, 1, lost=0.01),
+}
+TO_BE_AHEAD = frozenset({"mnist_cnn", "cancer_mlp"})
+
+
 @dataclass(frozen=True)
 class Reached:
     """The names of the smallest and of the fastest file; one and the same where they have to be."""
@@ -66,12 +86,16 @@ class Reached:
     met: bool
 
 
+def size_ratio(row: Row, upload: Row) -> float:
+    return float(upload["bytes"] / row["bytes"])
+
+
 def reached(goal: Goal, rows: Mapping[str, Row], upload: Row) -> Reached | None:
     """By files that keep the quality; None where none does."""
     kept = {name: row for name, row in rows.items() if "speedup" in row and goal.keeps_quality(row, upload)}
     if not kept:
         return None
-    sizes = {name: upload["bytes"] / row["bytes"] for name, row in kept.items()}
+    sizes = {name: size_ratio(row, upload) for name, row in kept.items()}
     speeds = {name: float(row["speedup"]) for name, row in kept.items()}
     if not goal.together:
         smallest, fastest = max(sizes, key=sizes.__getitem__), max(speeds, key=speeds.__getitem__)
@@ -80,3 +104,17 @@ def reached(goal: Goal, rows: Mapping[str, Row], upload: Row) -> Reached | None:
     both = {name: speeds[name] for name in kept if shortfalls[name] >= 1}
     best = max(both, key=both.__getitem__) if both else max(shortfalls, key=shortfalls.__getitem__)
     return Reached(best, best, bool(both))
+
+
+def extremes(goal: Goal, rows: Mapping[str, Row], upload: Row) -> Reached | None:
+    """The smallest and the fastest of the files that keep the quality, whether or not they are the same."""
+    return reached(replace(goal, together=False), rows, upload)
+
+
+def ahead_of(others: Mapping[str, Row], goal: Goal, upload: Row) -> Goal:
+    """The same quality, as small as the smallest of the others that keep it and as fast as the fastest."""
+    found = extremes(goal, others, upload)
+    if found is None:
+        return goal
+    size = size_ratio(others[found.smallest], upload)
+    return replace(goal, size=size, speedup=others[found.fastest]["speedup"])

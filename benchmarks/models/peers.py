@@ -18,7 +18,6 @@ import numpy as np
 import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
-from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch.onnx.errors import UnsupportedOperatorError
 
@@ -94,6 +93,8 @@ def ort_dynamic(upload: Upload, target: Path) -> None:
 
 
 def ort_4bit(upload: Upload, target: Path) -> None:
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer  # which has every logger speak
+
     quantizer = MatMulNBitsQuantizer(onnx.load(_with_products(upload, target)), block_size=32, accuracy_level=4)
     quantizer.process()
     quantizer.model.save_model_to_file(str(target))

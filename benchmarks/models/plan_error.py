@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 from models.points import subjects
-from support.running_service import running
 
+from app.cli.embedded_service import service_of_a_command
 from app.client import Client
 from app.core.jobs import Job
 from app.core.measurements import Result
@@ -33,7 +33,7 @@ SECONDS = 600
 
 def main() -> None:
     errors: dict[str, list[float]] = {"size": [], "parameters": [], "macs": [], "time": []}
-    with running("serve", "/health/ready") as service, Client(service.url) as client:
+    with service_of_a_command() as service, Client(service.url) as client:
         for subject in (each for each in subjects(Path(".models")) if each.name in MODELS):
             model, dataset = client.upload_model(subject.file), client.upload_dataset(subject.data)
             for steps in RECIPES:

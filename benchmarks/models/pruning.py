@@ -12,14 +12,14 @@ import itertools
 import json
 from collections.abc import Iterator
 from operator import itemgetter
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from models.arguments import parser
 from models.kept_results import KeptResults
 from models.points import FACTORS, METHODS, SEEDS, Point, Subject, subjects
-from support.running_service import running
 
+from app.cli.embedded_service import service_of_a_command
 from app.client import Client
 from app.core.jobs import Job
 
@@ -125,13 +125,9 @@ def _spread(values: list[float | None], digits: int, unit: str = "") -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", help="names; all where none is given")
-    parser.add_argument("--folder", type=Path, default=Path(".models"), help="with manifest.json, models and data")
-    parser.add_argument("--results", type=Path, default=Path("var/benchmarks/models_pruning"))
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
-    parser.add_argument("--table", action="store_true", help="measure nothing, print what is known")
-    return parser.parse_args()
+    told = parser(__doc__, "models_pruning")
+    told.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    return told.parse_args()
 
 
 def main() -> None:
@@ -140,7 +136,7 @@ def main() -> None:
     wanted = [point for point in points(chosen) if point.seed in options.seeds]
     bench = Bench(KeptResults(options.results))
     if not options.table:
-        with running("serve", "/health/ready") as service, Client(service.url) as client:
+        with service_of_a_command() as service, Client(service.url) as client:
             for subject in chosen:
                 for row in bench.run(client, subject, [point for point in wanted if point.subject == subject]):
                     print(json.dumps(row), flush=True)

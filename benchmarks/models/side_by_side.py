@@ -7,7 +7,7 @@ from typing import Any
 
 from app.core.inputs import InputSpec
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
-from app.core.measurements import OutputFormat
+from app.core.measurements import OutputFormat, QuantizedEngine
 from app.core.tasks import DatasetFile, Measure, MeasureOptions, ModelFile, Time, WrittenFile
 from app.core.wanted_files import SUFFIXES
 
@@ -16,12 +16,20 @@ UPLOAD = "upload"
 
 
 @dataclass(frozen=True)
+class File:
+    """`engine` is the one of torch's that an archive with int8 layers is to be loaded with."""
+
+    path: Path
+    engine: QuantizedEngine | None = None
+
+
+@dataclass(frozen=True)
 class Compared:
     """`files` by the name that each goes by; `model.pt` and `data.npz` lie in `folder`."""
 
     folder: Path
     inputs: tuple[InputSpec, ...]
-    files: dict[str, Path]
+    files: dict[str, File]
     rounds: int
 
 
@@ -34,10 +42,11 @@ def compare(what: Compared) -> dict[str, dict[str, Any]]:
     can't be run. Files are judged first, so that none that fails is timed."""
     folder = _laid_out(what)
     model = ModelFile(path="inputs/model.pt", format="torchscript", inputs=what.inputs)
-    uploaded = _written(UPLOAD, "inputs/model.pt", "torchscript", "upload")
-    others = {name: _written(name, f"inputs/{path.name}", format_of(path)) for name, path in what.files.items()}
-    rows = {name: _judged(model, file, folder) for name, file in {UPLOAD: uploaded, **others}.items()}
-    running = [file for name, file in {UPLOAD: uploaded, **others}.items() if "failed" not in rows[name]]
+    files = {UPLOAD: _written(UPLOAD, "inputs/model.pt", "torchscript", role="upload")}
+    for name, file in what.files.items():
+        files[name] = _written(name, _path_of(name, file), format_of(file.path), engine=file.engine)
+    rows = {name: _judged(model, file, folder) for name, file in files.items()}
+    running = [file for name, file in files.items() if "failed" not in rows[name]]
     for name, timed in _timed(model, running, folder, what.rounds).items():
         rows[name] |= timed
     shutil.rmtree(folder)
@@ -48,16 +57,22 @@ def _laid_out(what: Compared) -> Path:
     """A job's folder, as the worker's tasks want it."""
     folder = what.folder / "compared"
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "inputs").mkdir(parents=True)
-    (folder / "outputs").mkdir()
-    for path in (what.folder / "model.pt", what.folder / "data.npz", *what.files.values()):
-        (folder / "inputs" / path.name).hardlink_to(path.resolve())
+    (folder / "outputs").mkdir(parents=True)
+    sources = {f"inputs/{name}": what.folder / name for name in ("model.pt", "data.npz")}
+    for path, source in (sources | {_path_of(name, file): file.path for name, file in what.files.items()}).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).hardlink_to(source.resolve())
     return folder
 
 
-def _written(name: str, path: str, file_format: OutputFormat, role: Any = "artifact") -> WrittenFile:
+def _path_of(name: str, file: File) -> str:
+    """Files of different makers may be called alike."""
+    return f"inputs/{name}/{file.path.name}"
+
+
+def _written(name: str, path: str, file_format: OutputFormat, **more: Any) -> WrittenFile:
     counts = {"parameters": 0, "nonzero_parameters": 0, "macs": None}
-    return WrittenFile(name=name, path=path, format=file_format, role=role, quantized=True, **counts)
+    return WrittenFile(**{"name": name, "path": path, "format": file_format, "role": "artifact"} | counts | more)
 
 
 def _judged(model: ModelFile, file: WrittenFile, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""A service of its own for a benchmark: started, waited for, ended. No benchmark itself."""
+"""An API of its own for a benchmark: started, waited for, ended; what a process uses. No benchmark itself."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -10,30 +9,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
+
+from app.cli.processes import end_with_parent
 
 
 @dataclass(frozen=True)
 class Running:
     url: str
     pid: int
-    folder: Path
     seconds_to_answer: float
 
 
 @contextmanager
-def running(command: str, health: str = "/health/live") -> Iterator[Running]:
-    """`modelpress COMMAND` on a free port, once `health` answers."""
+def running_api() -> Iterator[Running]:
+    """`modelpress api` on a free port, once it answers; ended with this process, however that ends."""
     with tempfile.TemporaryDirectory() as folder, _free_port() as port:
-        arguments = [sys.executable, "-m", "app.cli", command, "--port", str(port), "--data-dir", folder]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        arguments = [sys.executable, "-m", "app.cli", "api", "--port", str(port), "--data-dir", folder]
+        silent: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         started = time.perf_counter()
-        process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(arguments, preexec_fn=end_with_parent, **silent)
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait(url + health)
-            yield Running(url, process.pid, Path(folder), time.perf_counter() - started)
+            _wait(f"{url}/health/live")
+            yield Running(url, process.pid, time.perf_counter() - started)
         finally:
             process.terminate()
             process.wait()
