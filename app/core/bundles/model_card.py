@@ -1,5 +1,6 @@
 """README.md: a model card, with the front matter that the Hugging Face Hub reads."""
 
+from app.core.bundles.pipeline_tag import pipeline_tag
 from app.core.bundles.templates import template
 from app.core.instructions import said_of
 from app.core.measurements import Metric, OutputFormat, Quality
@@ -24,6 +25,7 @@ def model_card(report: ReportData) -> str:
         report=report,
         result=result,
         best=best,
+        task=pipeline_tag(report),
         library=_LIBRARIES.get(best.format, "pytorch"),
         tags=["modelpress", "compressed", "cpu", *best.arithmetic, *techniques],
         techniques=techniques,

@@ -141,11 +141,12 @@ def _of_classes(before: Quality, after: Quality) -> Iterator[Row]:
 @dataclass(frozen=True)
 class StepRow:
     """The network as it was uploaded, or after one step. `parameters` are the step's own, `parameters_left` the
-    network's, without zeros."""
+    network's, without zeros. `run_by` is another job that ran it."""
 
     name: str
     parameters: str
     took: str
+    run_by: str | None
     size: str
     parameters_left: str
     macs: str
@@ -154,17 +155,21 @@ class StepRow:
 
 
 def step_by_step(result: Result, steps: tuple[Step, ...]) -> list[StepRow]:
-    rows = [_step_row("upload", "", "", result.baseline)]
+    rows = [_step_row("upload", result.baseline)]
     for step, done in zip(steps, result.steps, strict=True):
-        rows.append(_step_row(done.technique, _parameters(step), figures.duration(done.seconds), done.after))
+        took = figures.duration(done.seconds)
+        rows.append(_step_row(done.technique, done.after, _parameters(step), took, done.run_by))
     return rows
 
 
-def _step_row(name: str, parameters: str, took: str, after: Measurement) -> StepRow:
+def _step_row(
+    name: str, after: Measurement, parameters: str = "", took: str = "", run_by: str | None = None
+) -> StepRow:
     return StepRow(
         name=name.replace("_", " "),
         parameters=parameters,
         took=took,
+        run_by=run_by,
         size=figures.size(after.size_bytes),
         parameters_left=figures.count(after.nonzero_parameters),
         macs="" if after.macs is None else figures.count(after.macs),

@@ -116,3 +116,11 @@ def test_details_are_shown_as_text_only(kind: str) -> None:
 
 def test_an_apostrophe_in_a_warning_stays_one_in_markdown() -> None:
     assert "More of the same won&#39;t help" in written(trained_job(*epochs(0.999), test=0.5), "report.md")
+
+
+def test_a_step_that_another_job_ran_is_linked_to_it() -> None:
+    job = trained_job(*epochs(0.98))
+    assert "run by" not in Page(written(job, "report.html")).text
+    job.steps = (StepTiming(technique="fine_tuning", seconds=3, run_by="job_7"),)
+    assert '<small>run by <a href="/v1/jobs/job_7/report">job_7</a></small>' in written(job, "report.html")
+    assert "s, by job_7 |" in written(job, "report.md")
