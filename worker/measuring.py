@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from app.core.budgets import Budget
 from app.core.errors import Problem
 from app.core.job_options import JobOptions
-from app.core.result_warnings import left_out
 from app.core.results import contenders
 from app.core.tasks import (
     Compression,
@@ -23,6 +22,7 @@ from worker.failures import Reported
 from worker.finishing import Measured, facts_of_files, facts_of_upload
 from worker.job_folder import JobFolder
 from worker.messages import reported
+from worker.refused_files import Refusal, unread, without_refused
 
 # Of a job's progress.
 COMPRESSED, MEASURED, TIMED = 0.5, 0.8, 1.0
@@ -33,7 +33,8 @@ def measure(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, com
     if folder.budget is not None and not model.is_weights_alone:
         return _measure_trial(children, model, folder, folder.budget, options, compression)
     compression, measurements = _each_afresh(children, model, folder, options, compression)
-    files = () if model.is_weights_alone else compression.files
+    run = not model.is_weights_alone
+    files = [file for file in compression.files if run and measurements[file.name].verified.loaded]
     return Measured(compression, measurements, _timed(children, model, options, files))
 
 
@@ -81,7 +82,7 @@ def _each_afresh(
             continue
         assert isinstance(answer, FileMeasurement)
         found[file.name] = answer
-    return _without_refused(compression, found, refused)
+    return _settled(compression, found, refused)
 
 
 def _judged(
@@ -93,7 +94,7 @@ def _judged(
     answer = children.run(task, COMPRESSED, MEASURED - COMPRESSED)
     assert isinstance(answer, Judged)
     found = {each.name: each for each in answer.found}
-    return _without_refused(compression, found, {name: reported(body) for name, body in answer.refused.items()})
+    return _settled(compression, found, {name: reported(body) for name, body in answer.refused.items()})
 
 
 def _files_in_order(compression: Compression) -> tuple[WrittenFile, ...]:
@@ -103,20 +104,17 @@ def _files_in_order(compression: Compression) -> tuple[WrittenFile, ...]:
     return tuple(reversed({file.path: file for file in by_role}.values()))
 
 
-def _without_refused(
+def _settled(
     compression: Compression, found: Mapping[str, FileMeasurement], refused: Mapping[str, Problem]
 ) -> tuple[Compression, dict[str, FileMeasurement]]:
-    """Files that were only tried, and that can't be loaded or don't answer as they should, are left out with a warning.
-    Those that have several names get them all."""
-    names = {file.name: file for file in compression.files}
-    for name, problem in refused.items():
-        if names[name].precision is None:
-            raise problem
-    by_path = {names[name].path: each for name, each in found.items()}
-    kept = tuple(file for file in compression.files if file.path in by_path)
-    warnings = (*compression.warnings, *(left_out(name, problem) for name, problem in refused.items()))
-    measurements = {file.name: by_path[file.path].model_copy(update={"name": file.name}) for file in kept}
-    return compression.model_copy(update={"files": kept, "warnings": warnings}), measurements
+    """What is delivered without the refused files; those that have several names get them all."""
+    named = {file.name: file for file in compression.files}
+    refusals = [Refusal(named[name], problem) for name, problem in refused.items()]
+    by_path = {named[name].path: each for name, each in found.items()}
+    by_path |= {refusal.file.path: unread(refusal.file) for refusal in refusals}
+    compression = without_refused(compression, refusals)
+    measurements = {file.name: by_path[file.path].model_copy(update={"name": file.name}) for file in compression.files}
+    return compression, measurements
 
 
 def _timed(

@@ -23,6 +23,8 @@ from worker.network import Network
 from worker.run import Run
 
 FOLDER = "outputs"
+# What one format can't do is no reason to fail the others: it lacks an operator, or integers for any of the layers.
+LEFT_OUT = frozenset({NOT_WRITABLE, "nothing_quantized"})
 PROBE_EXAMPLES = 8
 
 
@@ -70,7 +72,7 @@ class Outputs:
     def _leave_out(self, output: OutputFormat, problem: Problem) -> None:
         """Others are delivered, if there are some; raises the problem where there are none."""
         self._not_writable.add(output)
-        if problem.code != NOT_WRITABLE or not self.wanted:
+        if problem.code not in LEFT_OUT or not self.wanted:
             raise problem
         self.run.warn(left_out(output, problem))
 

@@ -11,7 +11,7 @@ from app.core.errors import Problem
 from app.core.recipes import MagnitudePruning, WeightQuantization
 from app.core.tasks import Candidate, Compress
 from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, measured, silent
-from tests.worker.networks import CLASSES, Example
+from tests.worker.networks import CLASSES, NETWORKS, Example
 from worker.pipeline import perform
 
 PRUNING = MagnitudePruning(sparsity=0.3)
@@ -75,3 +75,13 @@ def test_what_is_tried_is_tried_in_the_other_formats(tmp_path: Path) -> None:
     assert file_of(compression, "step-0.torchscript.pt").role == "step"
     assert {file.name for file in compression.files if file.precision} == {"model.float32.torchscript.pt"}
     assert sum("left out" in warning for warning in compression.warnings) == 1
+
+
+@pytest.mark.parametrize("outputs", [("openvino", "onnx"), ("onnx", "openvino")], ids="-".join)
+def test_a_format_without_integers_for_these_layers_is_left_out(outputs: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    folder = job_folder(tmp_path / "job", NETWORKS["lstm"])
+    compression = compress(folder, (WeightQuantization(only=("lstm",)),), outputs=outputs)
+    assert any(each.startswith("openvino was left out. After weight_quantization") for each in compression.warnings)
+    assert file_of(compression, "model.onnx").role == "artifact"
+    assert not any(file.role == "artifact" and file.format == "openvino" for file in compression.files)
