@@ -67,7 +67,7 @@ class Group:
         together = reached(replace(self.goal, together=True), self.rows, self.upload)
         apart = extremes(self.goal, self.rows, self.upload)
         if together is not None and together.met:
-            return f"by {_file(together.fastest)}"
+            return f"by one file: {_file(together.fastest)}"
         return "by two files" if apart is not None and apart.met else "**no**"
 
     def cell(self, name: str | None) -> str:
