@@ -65,6 +65,11 @@ def percent(fraction: float, decimals: int = 1) -> str:
     return f"{100 * fraction:.{decimals}f} %"
 
 
+def signed_percent(fraction: float) -> str:
+    """Whole ones: `−7 %`."""
+    return f"{100 * fraction:+.0f} %".replace("-", "−")
+
+
 def quality(metric: Metric, value: float) -> str:
     """A fraction of examples in percent; a mean squared error as it is."""
     return digits(value) if metric == "mean_squared_error" else percent(value)

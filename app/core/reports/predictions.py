@@ -40,4 +40,4 @@ def _rows(result: Result, seconds: float) -> Iterator[tuple[str, ...]]:
 
 
 def _row(label: str, predicted: Number, measured: Number, written: Callable[[Number], str]) -> tuple[str, ...]:
-    return label, written(predicted), written(measured), f"{off_by(predicted, measured):+.0%}"
+    return label, written(predicted), written(measured), figures.signed_percent(off_by(predicted, measured))

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
 from typing import Literal
 
-from markupsafe import Markup
 from pydantic import JsonValue
 
 from app.core.measurements import Metric
 from app.core.reports.charts import Specification, Values, drawn, styled
+from app.core.reports.policy import CONTENT_POLICY, SCRIPT
 from app.core.reports.rendering import as_json, templates
 from app.core.schemas import Schema
 from app.core.sensitivities import LayerSensitivity, Sensitivity, SensitivityOptions
@@ -62,8 +62,9 @@ def render_sensitivity(report: SensitivityReport, kind: SensitivityReportKind) -
 
 
 def _html(report: SensitivityReport) -> str:
-    maps = [(caption, Markup(svg)) for caption, svg in heat_maps(report.result)]  # noqa: S704 - Vega escapes its texts
-    return templates().get_template("sensitivity.html.j2").render(_shown(report), charts=maps)
+    page = templates().get_template("sensitivity.html.j2")
+    charts = list(heat_maps(report.result))
+    return page.render(_shown(report), charts=charts, script=SCRIPT, policy=CONTENT_POLICY)
 
 
 def _markdown(report: SensitivityReport) -> str:

@@ -36,10 +36,10 @@ def test_it_says_how_far_off_each_figure_was(report: ReportData) -> None:
     cells = predicted_and_measured(report.result, seconds=40.0)
     assert cells is not None
     assert {row[0]: row[3] for row in cells.rows} == {
-        "Size of model.onnx": "+20%",
-        "Parameters": "+0%",
-        "Multiply-accumulates": "-20%",
-        "Time of the job": "-25%",
+        "Size of model.onnx": "+20 %",
+        "Parameters": "+0 %",
+        "Multiply-accumulates": "−20 %",
+        "Time of the job": "−25 %",
     }
 
 
