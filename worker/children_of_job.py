@@ -18,6 +18,10 @@ def _not_kept(_checkpoint: Checkpoint) -> None:
     pass
 
 
+def _not_watched(_ended: EpochEnded) -> None:
+    pass
+
+
 class ChildrenOfJob:
     def __init__(self, hold: Hold, folder: JobFolder, limits: Limits, logs: Logs, *, allow_unsandboxed: bool) -> None:
         self.hold = hold
@@ -28,8 +32,16 @@ class ChildrenOfJob:
         self._end_of_time = time.monotonic() + limits.seconds
         self._log_bytes_left = limits.log_bytes
 
-    def run(self, task: Task, fraction: float, share: float, keep: Callable[[Checkpoint], None] = _not_kept) -> Answer:
-        """One child, whose progress moves the job's from `fraction` on by `share`; `keep` gets its checkpoints.
+    def run(
+        self,
+        task: Task,
+        fraction: float,
+        share: float,
+        keep: Callable[[Checkpoint], None] = _not_kept,
+        watch: Callable[[EpochEnded], None] = _not_watched,
+    ) -> Answer:
+        """One child, whose progress moves the job's from `fraction` on by `share`; `keep` gets its checkpoints, `watch`
+        its epochs.
 
         Raises a `ChildFailure`.
         """
@@ -41,6 +53,7 @@ class ChildrenOfJob:
                 self.hold.warn(message.message)
             elif isinstance(message, EpochEnded):
                 self.hold.report_epoch(message)
+                watch(message)
             elif isinstance(message, CheckpointWritten):
                 keep(message.checkpoint)
 

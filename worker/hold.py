@@ -14,18 +14,20 @@ from app.core.queue import Claim, LeaseLost, Queue
 
 log = structlog.get_logger()
 
-Reason = Literal["canceled", "lease lost", "shutting down"]
+Reason = Literal["canceled", "hopeless", "lease lost", "shutting down"]
 SECONDS_BETWEEN_REPORTS = 0.25
 EPOCHS_WITHOUT_PAUSE = 100
 
 
 class Hold:
-    """`stop` is set, and `reason` with it, when the job was canceled, its lease was lost, or the worker ends."""
+    """`stop` is set, and `reason` with it, when the job was canceled, given up as hopeless (then `why` says so), its
+    lease was lost, or the worker ends."""
 
     def __init__(self, queue: Queue, claim: Claim, heartbeat_seconds: float, lease_seconds: float) -> None:
         self.claim = claim
         self.stop = threading.Event()
         self.reason: Reason | None = None
+        self.why = ""
         self._queue = queue
         self._heartbeat_seconds = heartbeat_seconds
         self._lease_seconds = lease_seconds
@@ -47,6 +49,10 @@ class Hold:
     def let_go(self, reason: Reason) -> None:
         self.reason = self.reason or reason
         self.stop.set()
+
+    def give_up(self, why: str) -> None:
+        self.why = why
+        self.let_go("hopeless")
 
     def report(self, fraction: float, step: int | None, message: str) -> None:
         """Progress for the job's readers, no more often than they can use."""

@@ -9,13 +9,18 @@ sensitivity one child changes one layer at a time, and its answer is published w
 gate        the best files of a search's last candidates answer test examples that no trial saw
 """
 
+from collections.abc import Callable
+from contextlib import suppress
+
 from app.core import artifacts, inspections, sensitivity
 from app.core.checkpoints import Checkpoints, hashes_of
 from app.core.database import Database
+from app.core.errors import Problem
 from app.core.facts import DatasetFacts, ModelInspection
 from app.core.job_options import JobLimits, JobOptions
 from app.core.logs import Logs
 from app.core.measurements import Prediction
+from app.core.messages import EpochEnded
 from app.core.plans.planning import forecast_of
 from app.core.queue import Queue
 from app.core.sensitivities import Sensitivity
@@ -41,6 +46,7 @@ from worker.hold import Hold
 from worker.job_folder import JobFolder, prepared
 from worker.limits import Limits
 from worker.measuring import COMPRESSED, TIMED, measure
+from worker.search.stopping import hopeless
 
 INSPECTION_MEMORY_MB = 8192
 # After so long a child stops measuring, and answers with what it has.
@@ -90,11 +96,20 @@ class JobRunner:
         plan = self._planned(folder, options, wanted)
         children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
         checkpoints = self._checkpoints(hold, folder, options, wanted)
-        compression = compress(children, folder, options, wanted, checkpoints)
+        compression = compress(children, folder, options, wanted, checkpoints, self._watch(hold))
         measured = measure(children, folder, options, compression)
         hold.report(TIMED, None, "Writing the report")
         made = finish(hold.claim, folder, options, wanted.steps, measured, self._settings.disk_mb, plan)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, made.files, made.result)
+
+    def _watch(self, hold: Hold) -> Callable[[EpochEnded], None]:
+        def watch(ended: EpochEnded) -> None:
+            with suppress(Problem):  # a trial that can't be compared goes on
+                found = hopeless(self._database, hold.claim, ended)
+                if found is not None:
+                    hold.give_up(found.why)
+
+        return watch
 
     def _planned(self, folder: JobFolder, options: JobOptions, wanted: WantedFiles) -> Prediction:
         assert folder.model is not None
@@ -151,7 +166,12 @@ def checked(options: JobOptions, folder: JobFolder) -> WantedFiles:
 
 
 def compress(
-    children: ChildrenOfJob, folder: JobFolder, options: JobOptions, wanted: WantedFiles, checkpoints: Checkpoints
+    children: ChildrenOfJob,
+    folder: JobFolder,
+    options: JobOptions,
+    wanted: WantedFiles,
+    checkpoints: Checkpoints,
+    watch: Callable[[EpochEnded], None],
 ) -> Compression:
     """From where a checkpoint ends, if an earlier attempt or another job of the study left one."""
     checkpoint = checkpoints.lend(folder.path)
@@ -173,6 +193,6 @@ def compress(
         checkpoints.keep(folder.path, written)
         children.hold.pass_on(written.steps_done)
 
-    answer = children.run(task, 0, COMPRESSED, keep=keep)
+    answer = children.run(task, 0, COMPRESSED, keep=keep, watch=watch)
     assert isinstance(answer, Compression)
     return answer

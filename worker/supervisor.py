@@ -104,6 +104,8 @@ class Supervisor:
         except Canceled:
             if hold.reason == "canceled":
                 self._queue.cancel(claim)
+            elif hold.reason == "hopeless":
+                self._queue.stop_early(claim, hold.why)
             elif hold.reason == "shutting down":
                 self._queue.give_back(claim)
         except Problem as problem:

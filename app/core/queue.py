@@ -158,6 +158,12 @@ class Queue:
         with self._database.writing() as session:
             self.finish(session, claim, "canceled")
 
+    def stop_early(self, claim: Claim, why: str) -> None:
+        """A trial of a search that is hopeless: canceled by the service, once the child is gone."""
+        error = ProblemBody(code="stopped_early", title="The trial was hopeless", detail=why).model_dump(mode="json")
+        with self._database.writing() as session:
+            self.finish(session, claim, "canceled", error=error)
+
     def give_back(self, claim: Claim) -> None:
         """Back to the queue at once, for no fault of the job's; a job that was to be canceled is canceled."""
         with self._database.writing() as session:

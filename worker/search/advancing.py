@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.core.database import Database
 from app.core.errors import Problem
 from app.core.events import add_study_event
-from app.core.facts import ModelInspection
+from app.core.facts import DatasetFacts, ModelInspection
 from app.core.job_options import JobOptions, RunOptions
 from app.core.jobs import cancel_row, new_row, queue_row
 from app.core.keys import Caller
@@ -32,8 +32,9 @@ from app.core.studies.submitting import add_jobs, run_options
 from app.core.studies.verdict import candidates, cost_of, value_of
 from app.core.submissions import check
 from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
-from worker.search.sampling import Drawn, Trial, draw, recipe_of
+from worker.search.sampling import Drawn, Trial
 from worker.search.space import AS_IT_IS, Choices, Space
+from worker.search.suggestions import suggestions
 
 
 @dataclass(frozen=True)
@@ -134,24 +135,24 @@ def next_move(standing: Standing, slots: int, now: float) -> Move:
 
 
 def _next_trials(standing: Standing, slots: int) -> Iterator[Drawn]:
-    """Nothing before the first trial has succeeded: what stops that one would stop them all. Those to begin with come
-    all at once, so that they can share their first steps."""
-    first, left = standing.trials[0], standing.search.trials - len(standing.trials)
+    """Nothing before the first trial has succeeded: what stops that one would stop them all."""
+    left = min(standing.search.trials - len(standing.trials), slots - len(standing.unended))
     space = _space(standing)
-    if left <= 0 or first.result is None or space is None:
-        return
-    if len(standing.trials) == 1:
-        begun = (Drawn(choices, recipe_of(space, choices)) for choices in space.first_choices())
-        yield from islice(_untried(begun, standing), left)
-    elif len(standing.unended) < slots:
-        drawn = draw(space, list(_told(standing)), standing.request.seeds[0])
-        yield from islice(_untried(drawn, standing), min(left, slots - len(standing.unended)))
+    if left > 0 and standing.trials[0].result is not None and space is not None:
+        suggested = suggestions(space, list(_told(standing)), standing.request.seeds[0])
+        yield from islice(_untried(suggested, standing), left)
 
 
 def _space(standing: Standing) -> Space | None:
     if standing.model.inspection is None:
         return None
-    return Space(ModelInspection.model_validate(standing.model.inspection).facts, standing.options)
+    data = standing.dataset.facts if standing.dataset else None
+    return Space(
+        ModelInspection.model_validate(standing.model.inspection).facts,
+        standing.options,
+        standing.search,
+        DatasetFacts.model_validate(data) if data else None,
+    )
 
 
 def _told(standing: Standing) -> Iterator[Trial]:

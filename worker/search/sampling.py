@@ -29,6 +29,11 @@ class Trial:
     excess: float | None = None
     failed: bool = False
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether it has ended inside the budget."""
+        return self.excess == 0
+
 
 @dataclass(frozen=True)
 class Drawn:

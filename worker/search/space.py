@@ -1,4 +1,4 @@
-"""What a search may try of a model."""
+"""What a search may try of a model: choices -> a recipe."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,16 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter
 
-from app.core.facts import ModelFacts
+from app.core.expected import ExpectedNetwork
+from app.core.facts import DatasetFacts, ModelFacts
 from app.core.job_options import AUTO, RunOptions
-from app.core.recipes import TECHNIQUES, Step
+from app.core.plans.rates import Rates
+from app.core.plans.work import PASSES, training_work
+from app.core.recipes import TECHNIQUES, Distillation, Step
 from app.core.recipes.recipe import Recipe
+from app.core.recipes.structured_pruning import RECURRENT, thinned
+from app.core.recipes.training import is_image
+from app.core.studies.requests import Search
 
 Choices = Mapping[str, Any]
 """By name, such as `{"prune": "structured", "ratio": 0.5, …}`: what a recipe follows from."""
@@ -17,15 +23,6 @@ Choices = Mapping[str, Any]
 AS_IT_IS: Choices = {"prune": "none", "precision": "float32"}
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
-_PRECISIONS: Mapping[str, tuple[dict[str, Any], ...]] = {
-    "float32": (),
-    "int8-static": ({"technique": "static_quantization", "calibration": "percentile", "keep_float": "auto"},),
-    "int8-aware": ({"technique": "quantization_aware_training", "epochs": 2},),
-    "int8-dynamic": ({"technique": "dynamic_quantization"},),
-    "int8-weights": ({"technique": "weight_quantization"},),
-    "int4-weights": ({"technique": "weight_quantization", "bits": 4},),
-    "mixed": ({"technique": "mixed_precision", "bits": [2, 4, 8]},),
-}
 # `auto` in `outputs` makes these files of every recipe that doesn't quantize.
 _MADE_BY_AUTO = frozenset({"int8-dynamic", "int8-weights", "int4-weights"})
 _PRUNINGS: Mapping[str, dict[str, Any]] = {
@@ -33,8 +30,13 @@ _PRUNINGS: Mapping[str, dict[str, Any]] = {
     "low_rank": {"technique": "low_rank_factorization"},
     "layers": {"technique": "layer_pruning"},
 }
-_RECOVERIES = ("distillation", "fine_tuning")
 _RATIOS = {"structured": (0.1, 0.95), "low_rank": (0.2, 0.9), "layers": (0.1, 0.6)}
+# The first looks at how well its readers' weights make up for a unit, and so these are solved anew.
+SOLVED = "reconstruction_error"
+_CRITERIA = (SOLVED, "taylor", "l2", "group_norm")
+# Of a search's seconds, what one training should take, at the rate of an idle core, and what it may take.
+_MEANT_FOR_TRAINING, _MOST_FOR_TRAINING = 1 / 12, 1 / 6
+MOST_EPOCHS = 12
 
 
 class Chooser(Protocol):
@@ -51,55 +53,107 @@ class Chooser(Protocol):
 
 @dataclass(frozen=True)
 class Space:
+    """`data` is None as long as nothing is known of it."""
+
     facts: ModelFacts
     options: RunOptions
+    search: Search
+    data: DatasetFacts | None = None
 
     def recipe(self, chooser: Chooser) -> Recipe:
         """What the chooser chooses, part by part; it is asked only for what there is a choice of."""
-        prune = chooser.suggest_categorical("prune", ["none", *filter(self._has_pruning, _PRUNINGS)])
+        prune = chooser.suggest_categorical("prune", ["none", *filter(self.has_pruning, _PRUNINGS)])
         steps = [] if prune == "none" else [*self._pruning(prune, chooser), *self._recovery(chooser)]
-        precision = chooser.suggest_categorical("precision", self._precisions())
-        return Recipe(steps=tuple(map(_STEP.validate_python, [*steps, *_PRECISIONS[precision]])))
+        precision = chooser.suggest_categorical("precision", self.precisions())
+        return Recipe(steps=tuple(map(_STEP.validate_python, [*steps, *self._quantized(precision)])))
 
-    def first_choices(self) -> Iterator[Choices]:
-        """From what is known to work in general: precisions alone, then pruning with training, from little to much."""
-        precisions = self._precisions()
-        yield from ({"prune": "none", "precision": name} for name in precisions if name not in ("float32", "mixed"))
-        if not self._has_pruning("structured"):
-            return
-        for ratio in (0.5, 0.7, 0.3, 0.85):
-            yield self._pruned(ratio, "float32")
-        for last in (name for name in ("int8-static", "int8-aware") if name in precisions):
-            yield self._pruned(0.5, last)
+    def has_pruning(self, prune: str) -> bool:
+        return self._fits(_PRUNINGS[prune])
 
-    def _pruned(self, ratio: float, precision: str) -> Choices:
-        ways = {"criterion": "taylor", "scope": "global"}
-        training = {"recover": "distillation", "epochs": 4, "learning_rate": 1e-3}
-        return {"prune": "structured", "structured_ratio": ratio, **ways, **training, "precision": precision}
+    def criteria(self) -> list[str]:
+        """Hidden units of recurrent layers can't be solved for."""
+        fitting = (name for name in _CRITERIA if self._fits(_PRUNINGS["structured"] | _by(name)))
+        return [name for name in fitting if name != SOLVED or not self.facts.layer_types() & RECURRENT]
+
+    def precisions(self) -> list[str]:
+        left = (name for name in self._steps_of_precisions() if not (self._is_auto and name in _MADE_BY_AUTO))
+        return [name for name in left if all(map(self._fits, self._quantized(name)))]
+
+    def recoveries(self) -> list[str]:
+        is_labelled = self.data is not None and self.data.task != "unlabelled"
+        wanted = ["distillation", *(["fine_tuning"] if is_labelled else [])]
+        return [*(name for name in wanted if self._fits({"technique": name})), "none"]
+
+    def augmentations(self) -> list[str]:
+        arrays = {} if self.data is None else self.data.arrays
+        named = (array for name, array in arrays.items() if name.partition(".")[0] in ("x", "x_train"))
+        return ["none", "shift"] if any(is_image(array.shape) for array in named) else ["none"]
+
+    def most_epochs(self) -> int:
+        """As many as fit into a part of the search, of a network that has lost half of its units, on an idle core: the
+        same ones on any machine."""
+        upload, step = ExpectedNetwork.of(self.facts), Distillation()
+        examples = self.data.examples["train"] if self.data else 0
+        work = (
+            training_work(step, thinned(upload, 0.5), examples, 1) + training_work(step, upload, examples, 1) / PASSES
+        )
+        affordable = _MEANT_FOR_TRAINING * self.search.seconds * Rates().work_in_second / max(1.0, work)
+        return max(1, min(MOST_EPOCHS, int(affordable)))
+
+    @property
+    def _is_auto(self) -> bool:
+        return AUTO in self.options.outputs
 
     def _pruning(self, prune: str, chooser: Chooser) -> Iterator[dict[str, Any]]:
         low, high = _RATIOS[prune]
         amount = {"ratio": round(chooser.suggest_float(f"{prune}_ratio", low, high, step=0.05), 2)}
         ways = {}
         if prune == "structured":
-            ways["criterion"] = chooser.suggest_categorical("criterion", ["taylor", "l2", "hessian", "group_norm"])
-            ways["scope"] = chooser.suggest_categorical("scope", ["global", "layer", "isomorphic"])
+            ways = _by(chooser.suggest_categorical("criterion", self.criteria()))
+            ways["scope"] = chooser.suggest_categorical("scope", ["layer", "global", "isomorphic"])
         yield _PRUNINGS[prune] | amount | ways
 
     def _recovery(self, chooser: Chooser) -> Iterator[dict[str, Any]]:
-        recoveries = [name for name in _RECOVERIES if self._fits({"technique": name})]
-        recover = chooser.suggest_categorical("recover", ["none", *recoveries])
-        if recover != "none":
-            epochs = chooser.suggest_int("epochs", 1, 12, log=True)
-            learning_rate = chooser.suggest_float("learning_rate", 1e-4, 3e-3, log=True)
-            yield {"technique": recover, "epochs": epochs, "learning_rate": float(f"{learning_rate:.2g}")}
+        recover = chooser.suggest_categorical("recover", self.recoveries())
+        if recover == "none":
+            return
+        learning_rate = chooser.suggest_float("learning_rate", 3e-4, 5e-3, log=True)
+        yield {
+            "technique": recover,
+            "epochs": chooser.suggest_int("epochs", 1, self.most_epochs(), log=True),
+            "seconds": self._seconds_of_training,
+            "learning_rate": float(f"{learning_rate:.2g}"),
+            "augmentation": chooser.suggest_categorical("augmentation", self.augmentations()),
+            **({"temperature": 2.0} if recover == "distillation" else {}),
+        }
 
-    def _has_pruning(self, prune: str) -> bool:
-        return self._fits(_PRUNINGS[prune])
+    @property
+    def _seconds_of_training(self) -> float:
+        """No trial takes the whole time of a search; where it is far from enough, the report of the job says so."""
+        return round(max(1.0, _MOST_FOR_TRAINING * self.search.seconds), 1)
 
-    def _precisions(self) -> list[str]:
-        left = (name for name in _PRECISIONS if AUTO not in self.options.outputs or name not in _MADE_BY_AUTO)
-        return [name for name in left if all(map(self._fits, _PRECISIONS[name]))]
+    def _quantized(self, precision: str) -> tuple[dict[str, Any], ...]:
+        return self._steps_of_precisions()[precision]
+
+    def _steps_of_precisions(self) -> Mapping[str, tuple[dict[str, Any], ...]]:
+        allowed = self.search.budget.max_quality_drop
+        trained = {"epochs": min(2, self.most_epochs()), "seconds": self._seconds_of_training}
+        return {
+            "float32": (),
+            "int8-static": ({"technique": "static_quantization", "calibration": "percentile", "keep_float": "auto"},),
+            "mixed": (
+                {
+                    "technique": "mixed_precision",
+                    "bits": [2, 3, 4, 8],
+                    "budget": {"max_quality_drop": 0.01 if allowed is None else allowed / 2},
+                },
+            ),
+            "int8-aware": ({"technique": "quantization_aware_training", **trained},),
+            "int8-dynamic": ({"technique": "dynamic_quantization"},),
+            "int8-weights": ({"technique": "weight_quantization"},),
+            "int4-weights": ({"technique": "weight_quantization", "bits": 4},),
+            "int3-weights": ({"technique": "weight_quantization", "bits": 3},),
+        }
 
     def _fits(self, fields: dict[str, Any]) -> bool:
         step = _STEP.validate_python(fields)
@@ -108,3 +162,7 @@ class Space:
         formats = set(step.held_by())
         wanted = set(self.options.formats)
         return wanted <= formats if wanted else bool(formats & set(self.facts.outputs))
+
+
+def _by(criterion: str) -> dict[str, Any]:
+    return {"criterion": criterion, "reconstruction": "least_squares" if criterion == SOLVED else "none"}

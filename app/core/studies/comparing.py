@@ -61,7 +61,8 @@ def _point(job: StudyJob) -> StudyPoint:
     seed = row.request["seed"]
     point = StudyPoint(job=row.id, status=row.status, recipe=job.recipe, control=row.control, seed=seed)
     if job.result is None:
-        return point
+        why = row.error["detail"] if row.error is not None and row.status == "canceled" else None
+        return point.model_copy(update={"stopped_early": why})
     best, comparison = job.result.compressed, job.result.comparison
     return point.model_copy(
         update={

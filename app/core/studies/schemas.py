@@ -36,6 +36,7 @@ class StudyPoint(Schema):
     quality_change_ci95: tuple[float, float] | None = None
     speedup: float | None = None
     on_front: bool = False
+    stopped_early: str | None = Field(None, description="Of a trial of a search that was hopeless, and canceled: why.")
 
 
 class Spread(Schema):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.core.recipes import TECHNIQUES
-from app.core.tables import JobRow
+from app.core.tables import JobRow, StudyRow
 
 UNENDED = ("queued", "running")
 
@@ -67,8 +67,11 @@ def _followers(session: Session, job_id: str) -> Sequence[JobRow]:
 
 
 def steps_worth_sharing(session: Session, row: JobRow) -> frozenset[int]:
-    """After how many of its first steps the job has what others of its study go on from."""
+    """After how many of its first steps the job has what others of its study go on from. A search tries the best of
+    what its trials have trained in other precisions later."""
     others = session.scalars(
         select(JobRow).where(JobRow.study_id == row.study_id, JobRow.id != row.id, JobRow.status.in_(UNENDED))
     )
-    return frozenset(shared_steps(row, other) for other in others) - {0}
+    may_grow = session.scalar(select(StudyRow.open).where(StudyRow.id == row.study_id))
+    later = {len(_lasting_steps(row))} if may_grow else set()
+    return frozenset(later.union(shared_steps(row, other) for other in others) - {0})

@@ -17,6 +17,7 @@ from app.core.studies import reading
 from app.core.studies.gate import GateFile, GateReading
 from app.core.studies.requests import StudyRequest
 from app.core.studies.schemas import Study
+from app.core.studies.sharing import steps_worth_sharing
 from app.core.studies.submitting import submit_study
 from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 from tests.core.conftest import database, settings, storage  # noqa: F401
@@ -56,13 +57,20 @@ def succeeded(size: int, quality: float) -> Result:
     return found.model_copy(update={"best": "model.onnx", "artifacts": (file,)})
 
 
-def end_one(database: Database, queue: Queue, study: Study, size: int = 500, quality: float = 0.98) -> str:  # noqa: F811
+def end_one(
+    database: Database,  # noqa: F811
+    queue: Queue,
+    study: Study,
+    size: int = 500,
+    quality: float = 0.98,
+    slots: int = 1,
+) -> str:
     """The oldest trial, and what the search does then."""
     claim = queue.claim(("compress",))
     assert claim is not None
     with database.writing() as session:
         queue.finish(session, claim, "succeeded", result=succeeded(size, quality).model_dump(mode="json"))
-    advance_search(database, study.id, slots=1)
+    advance_search(database, study.id, slots)
     return claim.job
 
 
@@ -88,26 +96,63 @@ def shown(database: Database, study: Study) -> Study:  # noqa: F811
     return reading.get(database, LOCAL, study.id)
 
 
-def test_first_the_network_as_it_is_then_what_is_known_to_work_then_one_at_a_time(
+def techniques(study: Study) -> list[list[str]]:
+    return [[step.technique for step in point.recipe.steps or ()] for point in study.points]
+
+
+def test_first_the_network_as_it_is_then_what_is_known_to_work_as_slots_allow(
     database: Database,  # noqa: F811
     queue: Queue,
 ) -> None:
     study = asked(database)
-    advance_search(database, study.id, slots=1)
-    assert len(shown(database, study).points) == 1
-    end_one(database, queue, study)
-    begun = len(shown(database, study).points)
-    assert begun > 5
-    for _ in range(begun - 2):
-        end_one(database, queue, study)
-    assert len(shown(database, study).points) == begun
-    end_one(database, queue, study)
+    advance_search(database, study.id, slots=2)
+    assert techniques(shown(database, study)) == [[]]
+    end_one(database, queue, study, slots=2)
+    begun = shown(database, study)
+    assert techniques(begun)[1:] == [["structured_pruning", "distillation"], ["static_quantization"]]
+    for _ in range(12):
+        end_one(database, queue, study, slots=2)
     grown = shown(database, study)
-    assert len(grown.points) == begun + 1
+    assert len(grown.points) == 15
     assert grown.best is not None
     assert (grown.status, grown.gate) == ("running", None)
     recipes = [point.recipe for point in grown.points]
     assert all(recipe not in recipes[:number] for number, recipe in enumerate(recipes))
+
+
+def test_the_best_network_is_tried_in_other_precisions_before_more_are_trained(
+    database: Database,  # noqa: F811
+    queue: Queue,
+) -> None:
+    study = asked(database)
+    for size in (900, 500, 800, 600):
+        end_one(database, queue, study, size)
+    points = shown(database, study).points
+    pruned = points[1].recipe.steps
+    assert pruned is not None
+    assert points[4].recipe.steps is not None
+    assert points[4].recipe.steps[:2] == pruned
+    with database.reading() as session:
+        row = session.get_one(JobRow, points[3].job)
+        assert steps_worth_sharing(session, row) == {2}, "what it has trained is kept for that"
+
+
+def test_one_that_was_stopped_early_is_no_failure(database: Database, queue: Queue) -> None:  # noqa: F811
+    study = asked(database, trials=3)
+    end_one(database, queue, study)
+    claim = queue.claim(("compress",))
+    assert claim is not None
+    queue.stop_early(claim, "It stood low.")
+    advance_search(database, study.id, slots=1)
+    end_one(database, queue, study)
+    read_gate(database, queue, study, change=0.0)
+    over = shown(database, study)
+    assert (over.status, over.failures) == ("succeeded", ())
+    assert [(point.status, point.stopped_early) for point in over.points] == [
+        ("succeeded", None),
+        ("canceled", "It stood low."),
+        ("succeeded", None),
+    ]
 
 
 def test_after_its_trials_the_gate_is_read_once_and_it_is_over(database: Database, queue: Queue) -> None:  # noqa: F811

@@ -2,17 +2,28 @@
 
 from itertools import islice
 
-from app.core.facts import LayerFacts
+from app.core.budgets import Budget
+from app.core.facts import ArrayFacts, DatasetFacts, LayerFacts
 from app.core.job_options import RunOptions
 from app.core.measurements import OutputFormat
+from app.core.recipes import Distillation, StructuredPruning, WeightQuantization
 from app.core.recipes.recipe import Recipe
+from app.core.studies.requests import Search
 from tests.core.rows import FACTS
 from worker.search.sampling import Trial, draw, recipe_of
 from worker.search.space import AS_IT_IS, Space
+from worker.search.suggestions import known_to_work
 
 CONVOLUTION = LayerFacts(name="conv", type="Conv2d", parameters=10, macs=10, output_shape=(1, 4, 8, 8))
 WHOLE = FACTS.model_copy(update={"layers": (CONVOLUTION, *FACTS.layers)})
-AUTO = Space(WHOLE, RunOptions(outputs=("auto",)))
+SEARCH = Search(budget=Budget(max_quality_drop=0.01), seconds=900)
+DATA = DatasetFacts(
+    arrays={"x_train": ArrayFacts(shape=(4000, 1, 8, 8), dtype="float32")},
+    task="classification",
+    examples={"train": 4000, "test": 1000},
+    classes=10,
+)
+AUTO = Space(WHOLE, RunOptions(outputs=("auto",)), SEARCH, DATA)
 
 
 def techniques(recipe: Recipe) -> list[str]:
@@ -20,23 +31,54 @@ def techniques(recipe: Recipe) -> list[str]:
 
 
 def space(output: OutputFormat, editable: str = "whole") -> Space:
-    return Space(WHOLE.model_copy(update={"editable": editable}), RunOptions(outputs=(output,)))
+    return Space(WHOLE.model_copy(update={"editable": editable}), RunOptions(outputs=(output,)), SEARCH, DATA)
+
+
+def first(space: Space) -> list[Recipe]:
+    return [recipe_of(space, choices) for choices in known_to_work(space)]
 
 
 def test_it_begins_with_what_is_known_to_work() -> None:
     assert recipe_of(AUTO, AS_IT_IS) == Recipe(steps=())
-    first = [techniques(recipe_of(AUTO, choices)) for choices in AUTO.first_choices()]
-    assert ["static_quantization"] in first
-    assert ["structured_pruning", "distillation"] in first
-    assert ["structured_pruning", "distillation", "quantization_aware_training"] in first
+    tried = [techniques(recipe) for recipe in first(AUTO)]
+    assert tried[:2] == [["structured_pruning", "distillation"], ["static_quantization"]]
+    assert ["quantization_aware_training"] in tried
+    ratios = [
+        step.ratio for recipe in first(AUTO) for step in recipe.steps or () if isinstance(step, StructuredPruning)
+    ]
+    assert (min(ratios), max(ratios), len(ratios)) == (0.3, 0.9, 8)
     # `auto` makes files with weights in 4 bits of every trial.
-    assert ["weight_quantization"] not in first
-    assert ["weight_quantization"] in [techniques(recipe_of(space("onnx"), c)) for c in space("onnx").first_choices()]
+    assert [step.bits for step in weights_in(first(AUTO))] == [3]
+    assert [step.bits for step in weights_in(first(space("onnx")))] == [8, 4, 3]
+
+
+def weights_in(recipes: list[Recipe]) -> list[WeightQuantization]:
+    return [step for recipe in recipes for step in recipe.steps or () if isinstance(step, WeightQuantization)]
+
+
+def test_training_is_as_long_as_a_part_of_the_search() -> None:
+    large = WHOLE.model_copy(update={"layers": (CONVOLUTION.model_copy(update={"macs": 200_000_000}),)})
+    epochs = [
+        Space(facts, RunOptions(outputs=("auto",)), SEARCH.model_copy(update={"seconds": seconds}), DATA).most_epochs()
+        for facts, seconds in ((WHOLE, 900), (large, 9000), (large, 900))
+    ]
+    assert epochs[0] > epochs[1] > epochs[2] == 1
+    training = next(step for step in first(AUTO)[0].steps or () if isinstance(step, Distillation))
+    assert (training.epochs, training.seconds, training.augmentation) == (epochs[0], 150, "shift")
+
+
+def test_what_needs_labels_or_images_is_left_out_without() -> None:
+    unlabelled = DATA.model_copy(
+        update={"task": "unlabelled", "arrays": {"x_train": ArrayFacts(shape=(4000, 9), dtype="float32")}}
+    )
+    plain = Space(WHOLE, RunOptions(outputs=("auto",)), SEARCH, unlabelled)
+    assert "fine_tuning" in AUTO.recoveries()
+    assert plain.recoveries() == ["distillation", "none"]
+    assert plain.augmentations() == ["none"]
 
 
 def test_nothing_is_tried_that_the_model_or_the_format_has_no_place_for() -> None:
-    kept = space("onnx", editable="no")
-    tried = {name for choices in kept.first_choices() for name in techniques(recipe_of(kept, choices))}
+    tried = {name for recipe in first(space("onnx", editable="no")) for name in techniques(recipe)}
     assert "weight_quantization" in tried
     assert not tried & {"structured_pruning", "distillation"}
     programs = space("exported_program")
@@ -48,7 +90,7 @@ def test_the_same_trials_and_seed_lead_to_the_same_next_one_and_others_to_others
     def drawn(seed: int, trials: list[Trial]) -> list[Recipe]:
         return [each.recipe for each in islice(draw(AUTO, trials, seed), 5)]
 
-    told = [Trial(choices, value=float(number), excess=0.0) for number, choices in enumerate(AUTO.first_choices())]
+    told = [Trial(choices, value=float(number), excess=0.0) for number, choices in enumerate(known_to_work(AUTO))]
     assert drawn(3, told) == drawn(3, told)
     assert drawn(3, told) != drawn(4, told)
     assert drawn(3, told) != drawn(3, [*told, Trial(AS_IT_IS, failed=True)])
