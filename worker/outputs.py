@@ -175,7 +175,7 @@ class Outputs:
             macs=state.macs,
             probe=state.probe,
         )
-        if role != "upload" and network.before_tracing and "int8" in arithmetic_of(file, self.folder):
+        if role != "upload" and output == "torchscript" and "int8" in arithmetic_of(file, self.folder):
             file = self._with_engine(file, network)
         self.files.append(file)
         return file
