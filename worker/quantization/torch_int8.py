@@ -20,10 +20,11 @@ from torch.ao.quantization.qconfig import default_dynamic_qconfig, per_channel_d
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from worker.quantization.between_int8_layers import between_int8_layers
+from worker.quantization.int8_embedding import Int8Embedding
 from worker.quantization.range_of_values import RangeOfValues
 
 STATIC_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-DYNAMIC_LAYERS = (nn.Linear, nn.LSTM, nn.GRU)
+DYNAMIC_LAYERS = (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
 _SIX = 6.0
 
 
@@ -68,14 +69,20 @@ def with_static_kernels(
 
 
 def with_dynamic_kernels(module: fx.GraphModule, layers: Collection[str], *, per_channel: bool) -> fx.GraphModule:
-    """A copy whose `layers` have weights in int8, and round their inputs in each call."""
+    """A copy whose `layers` have weights in int8, and round their inputs in each call, but for embeddings."""
     copied = deepcopy(module)
-    with _deprecated():
-        for name in layers:
-            layer: Any = copied.get_submodule(name)
-            layer.qconfig = per_channel_dynamic_qconfig if per_channel else default_dynamic_qconfig
-            copied.set_submodule(name, getattr(dynamic_layers, type(layer).__name__).from_float(layer).eval())
+    for name in layers:
+        copied.set_submodule(name, _with_dynamic_kernel(copied.get_submodule(name), per_channel=per_channel))
     return copied
+
+
+def _with_dynamic_kernel(layer: Any, *, per_channel: bool) -> nn.Module:
+    if isinstance(layer, nn.Embedding):
+        return Int8Embedding(layer, per_channel=per_channel)
+    layer.qconfig = per_channel_dynamic_qconfig if per_channel else default_dynamic_qconfig
+    with _deprecated():
+        made: nn.Module = getattr(dynamic_layers, type(layer).__name__).from_float(layer).eval()
+    return made
 
 
 class _Calibrated(MinMaxObserver):

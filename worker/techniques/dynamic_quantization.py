@@ -21,7 +21,7 @@ from worker.techniques.onnx_int8 import (
     unselected_nodes,
     with_own_weights,
 )
-from worker.techniques.torchscript_int8 import dynamic_in_torch
+from worker.techniques.torchscript_int8 import dynamic_in_torch, with_unpacked
 
 # Convolutions are left out: ConvInteger is slower than float and loses accuracy.
 WEIGHTED = frozenset({"Gemm", "MatMul", "LSTM"})
@@ -29,7 +29,8 @@ WEIGHTED = frozenset({"Gemm", "MatMul", "LSTM"})
 
 @apply.register
 def dynamic_quantization(step: DynamicQuantization, network: Network, run: Run) -> Network:
-    """The network stays as it is: its files are quantized when they are written."""
+    """Files are quantized when they are written. Of the network only plain recurrent layers change: an archive has no
+    other place for their weights than where they were."""
 
     def quantize(source: Path, target: Path) -> None:
         run.progress(0.5, "Storing weights in int8")
@@ -38,7 +39,8 @@ def dynamic_quantization(step: DynamicQuantization, network: Network, run: Run) 
     def quantize_in_torch(module: fx.GraphModule) -> fx.GraphModule:
         return dynamic_in_torch(step, module, run)
 
-    return network.changed_after_export("onnx", quantize).changed_before_tracing(quantize_in_torch)
+    quantized = with_unpacked(step, network).changed_after_export("onnx", quantize)
+    return quantized.changed_before_tracing(quantize_in_torch)
 
 
 def _quantize(step: DynamicQuantization, source: Path, target: Path, run: Run) -> None:

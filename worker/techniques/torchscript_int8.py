@@ -9,8 +9,11 @@ from torch import fx, nn
 
 from app.core.errors import Problem
 from app.core.recipes import DynamicQuantization, StaticQuantization, Step
-from worker.layer_selection import selected
-from worker.network import layers_of
+from worker.layer_selection import layers_left_alone, selected
+from worker.network import Network, layers_of
+from worker.packing.network import with_packed
+from worker.packing.packed import Grouped
+from worker.packing.rounding import rounded
 from worker.quantization.adjusted_weights import take_over_adjusted
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
@@ -18,7 +21,9 @@ from worker.quantization.torch_int8 import dynamic_can, static_can, with_dynamic
 from worker.run import Run
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
-RECURRENT = (nn.LSTM, nn.GRU)
+DYNAMIC = (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
+# Their weights are stored in int8, and made float32 in each call.
+UNPACKED = (nn.RNN,)
 
 
 def static_in_torch(
@@ -50,11 +55,29 @@ def static_in_torch(
 
 def dynamic_in_torch(step: DynamicQuantization, module: fx.GraphModule, run: Run) -> fx.GraphModule:
     found = layers_of(module)
-    chosen = selected(step, [name for name, layer in found.items() if isinstance(layer, (nn.Linear, *RECURRENT))])
-    layers = _with_kernels(step, module, chosen, dynamic_can, run)
+    chosen = selected(step, [name for name, layer in found.items() if isinstance(layer, (*DYNAMIC, *UNPACKED))])
+    unpacked = [name for name in chosen if isinstance(found[name], UNPACKED)]
+    wanted = [name for name in chosen if name not in unpacked]
+    layers = _with_kernels(step, module, wanted, dynamic_can, run) if wanted or not unpacked else []
     for name in chosen:
-        run.detail("Layers", layer=name, bits=8 if name in layers else 32)
+        multiplied = name in layers and not isinstance(found[name], nn.Embedding)
+        bits = 8 if name in (*layers, *unpacked) else 32
+        run.detail("Layers", layer=name, bits=bits, computed_in="int8" if multiplied else "float32")
     return with_dynamic_kernels(module, layers, per_channel=step.per_channel)
+
+
+def with_unpacked(step: DynamicQuantization, network: Network) -> Network:
+    """The same network, of which an archive holds the weights of plain recurrent layers in int8."""
+    layers = layers_of(network.module)
+    if not any(isinstance(layer, UNPACKED) for layer in layers.values()):
+        return network
+
+    def pack(name: str, parameter: nn.Parameter) -> Grouped | None:
+        if not isinstance(layers.get(name.rpartition(".")[0]), UNPACKED) or parameter.ndim < 2:
+            return None
+        return rounded(parameter, len(parameter) if step.per_channel else 1, None, symmetric=True)
+
+    return with_packed(network, layers_left_alone(step, network.module), pack)
 
 
 def _with_kernels(

@@ -16,9 +16,6 @@ STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
 BATCH_NORMS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})
 DYNAMIC_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN", "Embedding"})
 
-
-# torch computes with these in float32 still.
-_FLOAT_IN_TORCH = frozenset({"GRU", "RNN", "Embedding"})
 _TORCH: frozenset[OutputFormat] = frozenset({"torchscript"})
 # For each output a scale and a zero point, of the weights and in static quantization of the bias; and for each layer
 # the operators that quantize what it reads and answers.
@@ -32,13 +29,10 @@ def in_int8(network: ExpectedNetwork, step: StepBase) -> ExpectedNetwork:
     def stored(layer: ExpectedLayer) -> ExpectedLayer:
         if layer.type not in STATIC_LAYERS | {"Embedding"} or not step.touches(layer):
             return layer
-        return _left_float_in_torch(layer.stored(8, _STATIC_SCALE_BYTES, _OPERATOR_BYTES))
+        in_int8 = layer.stored(8, _STATIC_SCALE_BYTES, _OPERATOR_BYTES)
+        return replace(in_int8, float_in=_TORCH) if layer.type == "Embedding" else in_int8
 
     return network.changed(stored)
-
-
-def _left_float_in_torch(layer: ExpectedLayer) -> ExpectedLayer:
-    return replace(layer, float_in=_TORCH) if layer.type in _FLOAT_IN_TORCH else layer
 
 
 class StaticQuantization(StepBase):
@@ -107,7 +101,7 @@ class DynamicQuantization(StepBase):
         def stored(layer: ExpectedLayer) -> ExpectedLayer:
             if layer.type not in DYNAMIC_LAYERS or not self.touches(layer):
                 return layer
-            return _left_float_in_torch(layer.stored(8, _DYNAMIC_SCALE_BYTES, _OPERATOR_BYTES / 2))
+            return layer.stored(8, _DYNAMIC_SCALE_BYTES, _OPERATOR_BYTES / 2)
 
         return network.changed(stored)
 

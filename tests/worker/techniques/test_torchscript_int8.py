@@ -57,7 +57,32 @@ class GatedRecurrent(nn.Module):
         return self.head(self.gru(series)[0].mean(dim=1))
 
 
+class PlainRecurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(6, 64, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(128, 4)
+
+    def forward(self, series: Tensor) -> Tensor:
+        return self.head(self.rnn(series)[0].mean(dim=1))
+
+
+class Words(nn.Module):
+    """A table of rows that are large and small, and little else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(400, 48)
+        self.head = nn.Linear(48, 4)
+        with torch.no_grad():
+            self.words.weight.mul_(torch.logspace(-3, 1, 400).unsqueeze(1))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.head(self.words(ids).mean(dim=1))
+
+
 KINDS = NETWORKS | {"depthwise": Example(Depthwise, (3, 12, 12)), "gru": Example(GatedRecurrent, (10, 6))}
+KINDS |= {"rnn": Example(PlainRecurrent, (10, 6)), "words": Example(Words, (7,), vocabulary=400)}
 
 
 def written(folder: Path, example: Example, *steps: StepBase) -> Compression:
@@ -74,7 +99,7 @@ def archive(folder: Path, engine: str | None = None) -> torch.jit.ScriptModule:
 
 
 def in_float(folder: Path) -> set[str]:
-    return {name for name, one in archive(folder).named_parameters() if one.ndim > 1}
+    return {name for name, one in archive(folder).named_parameters() if one.ndim > 1 and one.is_floating_point()}
 
 
 def likeness(network: nn.Module, answers: Tensor, inputs: Tensor) -> float:
@@ -95,15 +120,40 @@ def test_every_engine_gives_the_networks_answers_on_any_batch(kind: str, tmp_pat
     assert sum(bool(row[-1]) for row in table.rows) == 1
 
 
-@pytest.mark.parametrize(("kind", "left"), [("lstm", set()), ("gru", set()), ("transformer", {"embedding.weight"})])
-def test_dynamic_int8_holds_linear_and_recurrent_layers(kind: str, left: set[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "transformer", "words"])
+def test_dynamic_int8_holds_linear_and_recurrent_layers_and_embeddings(kind: str, tmp_path: Path) -> None:
     compression = written(tmp_path, KINDS[kind], DYNAMIC)
-    assert left == {name for name in in_float(tmp_path) if "position" not in name and "norm" not in name}
+    assert not {name for name in in_float(tmp_path) if "position" not in name and "norm" not in name}
     sizes = [file_of(compression, name).path for name in ("model.torchscript.pt", "uncompressed.torchscript.pt")]
     quantized, exact = ((tmp_path / "job" / path).stat().st_size for path in sizes)
     assert quantized < 0.75 * exact
     inputs = KINDS[kind].inputs(3)
     assert likeness(KINDS[kind].network(), archive(tmp_path)(inputs), inputs) > 0.99
+
+
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_each_row_of_an_embedding_has_a_scale_of_its_own(per_channel: bool, tmp_path: Path) -> None:
+    """With one for all, small rows are lost beside large ones."""
+    step = DynamicQuantization(only=("words",), per_channel=per_channel)
+    compression = written(tmp_path, KINDS["words"], step)
+    assert in_float(tmp_path) == {"head.weight"}
+    smallest = torch.arange(4).unsqueeze(1).expand(4, 7)
+    network = KINDS["words"].network()
+    with torch.no_grad():
+        wanted = network.words(smallest)
+    lost = float((archive(tmp_path).words(smallest) - wanted).norm() / wanted.norm())
+    assert (lost < 0.01) is per_channel
+    (table,) = compression.steps[0].details
+    assert [dict(zip(table.columns, row, strict=True)) for row in table.rows] == [
+        {"layer": "words", "bits": 8, "computed in": "float32"}
+    ]
+
+
+def test_plain_recurrent_layers_can_be_all_that_is_chosen(tmp_path: Path) -> None:
+    compression = written(tmp_path, KINDS["rnn"], DynamicQuantization(only=("rnn",)))
+    assert in_float(tmp_path) == {"head.weight"}
+    (table,) = compression.steps[0].details
+    assert table.rows == (("rnn", 8, "float32"),)
 
 
 def test_a_recurrent_net_of_tiny_inputs_keeps_its_answers(tmp_path: Path) -> None:
