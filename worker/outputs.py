@@ -175,8 +175,8 @@ class Outputs:
             macs=state.macs,
             probe=state.probe,
         )
-        if role != "upload" and output == "torchscript" and "int8" in arithmetic_of(file, self.folder):
-            file = self._with_engine(file, network)
+        if role != "upload" and output == "torchscript" and network.before_tracing:
+            file = self._with_engine(file, network) if "int8" in arithmetic_of(file, self.folder) else file
         self.files.append(file)
         return file
 
