@@ -16,6 +16,8 @@ from app.core.recipes import Step, WeightQuantization
 from worker.exporting.openvino import compute_in, read, write
 from worker.exporting.openvino_layers import layers_of_operation, operations_of
 from worker.openvino_extra import nncf, openvino, unheard
+from worker.quantization.layers_in_openvino import openvino_layer_table
+from worker.run import Run
 
 FEWEST_VALUES = 64
 _INTEGERS = frozenset({"i8", "u8", "i4", "u4"})
@@ -49,7 +51,9 @@ def _cast(weight: Any, dtype: str) -> None:
         reader.replace_source_output(read_again.output(0))
 
 
-def compress_weights(source: Path, target: Path, step: WeightQuantization, left_alone: Collection[str]) -> None:
+def compress_weights(
+    source: Path, target: Path, step: WeightQuantization, left_alone: Collection[str], run: Run
+) -> None:
     """By round-to-nearest: in 8 bits with one scale for each output channel, in 4 bits for each group of neighbours."""
     library, model = nncf(), read(source)
     with unheard():
@@ -64,6 +68,8 @@ def compress_weights(source: Path, target: Path, step: WeightQuantization, left_
             ),
         )
     check_holds_integers(compressed, step)
+    for row in openvino_layer_table(read(source), compressed):
+        run.detail("Layers in OpenVINO", **row)
     write(compressed, target)
 
 

@@ -10,16 +10,16 @@ from worker.layer_selection import matching, selected
 from worker.openvino_extra import nncf, unheard
 from worker.packing.in_openvino import check_holds_integers
 from worker.quantization.calibration_data import CalibrationData
+from worker.quantization.layers_in_openvino import RECURRENT, openvino_layer_table
+from worker.run import Run
 
 WEIGHTED = frozenset({"Convolution", "GroupConvolution", "MatMul"})
-# Their weights come through operators that NNCF doesn't look behind: it would round what goes in, and gain nothing.
-_RECURRENT = ["LSTMSequence", "GRUSequence", "RNNSequence"]
 # NNCF's names of what `calibration` calls otherwise; it has no entropy.
 _RANGES = {"min_max": "MINMAX", "moving_average": "MEAN_MINMAX", "percentile": "MEAN_QUANTILE", "mse": "HISTOGRAM"}
 _SMOOTHING, _NO_SMOOTHING = 0.95, -1.0
 
 
-def quantize_statically(source: Path, target: Path, step: StaticQuantization, data: CalibrationData) -> None:
+def quantize_statically(source: Path, target: Path, step: StaticQuantization, data: CalibrationData, run: Run) -> None:
     library, model = nncf(), read(source)
     with unheard():
         quantized = library.quantize(
@@ -27,10 +27,12 @@ def quantize_statically(source: Path, target: Path, step: StaticQuantization, da
             library.Dataset(data),
             subset_size=data.batches,
             model_type=library.ModelType.TRANSFORMER if _has_attention(model) else None,
-            ignored_scope=library.IgnoredScope(names=_left_alone(step, model), types=_RECURRENT, validate=False),
+            ignored_scope=library.IgnoredScope(names=_left_alone(step, model), types=list(RECURRENT), validate=False),
             advanced_parameters=_parameters(step, data),
         )
     check_holds_integers(quantized, step)
+    for row in openvino_layer_table(read(source), quantized):
+        run.detail("Layers", **row)
     write(quantized, target)
 
 

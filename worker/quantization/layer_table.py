@@ -8,7 +8,7 @@ import onnx
 
 from app.core.details import Value
 from worker.exporting.onnx import layer_of
-from worker.quantization.ranges import Ranges
+from worker.quantization.ranges import Grid, Ranges
 from worker.quantization.rounding import Rounding
 from worker.quantization.weighted_nodes import WeightedNode, weighted_nodes
 
@@ -29,24 +29,29 @@ def decibels(error: float) -> float | None:
     return round(-10 * log10(error), 1) if error > 0 else None
 
 
-def _weights(node: WeightedNode, rounding: Rounding) -> dict[str, Value]:
-    weight = node.weight
-    error = float(((weight - rounding.to_nearest(weight)) ** 2).mean() / max(float((weight**2).mean()), 1e-20))
+def of_weights(exact: np.ndarray, rounded: np.ndarray, scales: np.ndarray) -> dict[str, Value]:
+    error = float(((exact - rounded) ** 2).mean() / max(float((exact**2).mean()), 1e-20))
     return {
-        "smallest_weight": float(weight.min()),
-        "largest_weight": float(weight.max()),
-        "median_scale": float(np.median(rounding.scales(weight))),
+        "smallest_weight": float(exact.min()),
+        "largest_weight": float(exact.max()),
+        "median_scale": float(np.median(scales)),
         "weight_sqnr_db": decibels(error),
     }
 
 
-def _inputs(node: WeightedNode, ranges: Ranges) -> dict[str, Value]:
-    grid = ranges.grid(node.input)
-    if grid is None:
-        return {}
+def of_inputs(grid: Grid) -> dict[str, Value]:
     return {
         "input_low": grid.low,
         "input_high": grid.high,
         "input_scale": grid.scale,
         "input_zero_point": grid.zero_point,
     }
+
+
+def _weights(node: WeightedNode, rounding: Rounding) -> dict[str, Value]:
+    return of_weights(node.weight, rounding.to_nearest(node.weight), rounding.scales(node.weight))
+
+
+def _inputs(node: WeightedNode, ranges: Ranges) -> dict[str, Value]:
+    grid = ranges.grid(node.input)
+    return {} if grid is None else of_inputs(grid)

@@ -64,7 +64,7 @@ def static_quantization(step: StaticQuantization, network: Network, run: Run) ->
 
     def quantize_for_openvino(source: Path, target: Path) -> None:
         run.progress(0.5, "Quantizing for OpenVINO")
-        quantize_statically(source, target, step, data)
+        quantize_statically(source, target, step, data, run)
 
     quantized = network.changed_after_export("onnx", quantize).changed_after_export("openvino", quantize_for_openvino)
     return quantized.changed_before_tracing(InTorch(step, network, run, data).quantized)

@@ -56,10 +56,10 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
         _warn_of_unseen(run, (changed.packed.keys() - network.packed.keys()) - grams.keys())
     if "openvino" in run.formats and any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
         run.warn(RECURRENT_STAY_FLOAT)
-    return _changed_in_files(step, changed, left_alone)
+    return _changed_in_files(step, changed, left_alone, run)
 
 
-def _changed_in_files(step: WeightQuantization, network: Network, left_alone: Collection[str]) -> Network:
+def _changed_in_files(step: WeightQuantization, network: Network, left_alone: Collection[str], run: Run) -> Network:
     """An exporter folds batch norms into weights, and joins and reorders those of recurrent layers: the file's own
     tensors are rounded again where they can't be recognized as what was rounded before."""
 
@@ -75,7 +75,7 @@ def _changed_in_files(step: WeightQuantization, network: Network, left_alone: Co
         onnx.save(model, target)
 
     def pack_in_openvino(source: Path, target: Path) -> None:
-        compress_weights(source, target, step, left_alone)
+        compress_weights(source, target, step, left_alone, run)
 
     return network.changed_after_export("onnx", pack_in_onnx).changed_after_export("openvino", pack_in_openvino)
 
