@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def test_weights_alone_are_compressed_and_load_under_their_names(client: Client,
     assert all(weights[name].shape == tensor.shape for name, tensor in network(300).state_dict().items())
     assert float((weights["0.weight"] == 0).float().mean()) > 0.4
     assert torch.equal(weights["2.running_mean"], fresh[2].running_mean)
+    with zipfile.ZipFile(tmp_path / "out" / "bundle.zip") as bundle:
+        assert {"model.safetensors", "network.json", "load_network.py", "README.md"} < set(bundle.namelist())
     for kind in ("report.html", "report.md"):
         assert "neither speed nor quality could be measured" in (tmp_path / "out" / kind).read_text()
 

@@ -21,28 +21,32 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 @dataclass(frozen=True)
 class Bundle:
     """`files` are the best file and those that it can't be loaded without, by their names; `sample` an .npz of
-    `input.NAME` and `output.NUMBER` with its own answers."""
+    `input.NAME` and `output.NUMBER` with its own answers, which weights without their network have none of."""
 
     files: Mapping[str, Path]
-    sample: Path
+    sample: Path | None
 
     def size_bytes(self) -> int:
         """At most: of the zip that `write` makes, which compresses none but the texts."""
-        return sum(path.stat().st_size for path in (*self.files.values(), self.sample)) + ROOM_FOR_TEXTS
+        return sum(path.stat().st_size for path in self._copied().values()) + ROOM_FOR_TEXTS
 
     def write(self, path: Path, report: ReportData) -> None:
         """Raises `OutOfSpace`."""
         best = report.best
+        script = {} if self.sample is None else {"run.py": run_script(best, report.inputs)}
         texts = {
-            "run.py": run_script(best, report.inputs),
+            **script,
             "requirements.txt": requirements(best.format, report.result.environment),
             CARD: model_card(report),
         }
         with no_space_left_is_a_problem(), zipfile.ZipFile(path, "w") as bundle:
             for name, text in texts.items():
                 bundle.writestr(_entry(name, zipfile.ZIP_DEFLATED), text)
-            for name, source in {**self.files, SAMPLE: self.sample}.items():
+            for name, source in self._copied().items():
                 _copy(source, bundle, name)
+
+    def _copied(self) -> dict[str, Path]:
+        return {**self.files, **({} if self.sample is None else {SAMPLE: self.sample})}
 
 
 def _copy(source: Path, bundle: zipfile.ZipFile, name: str) -> None:

@@ -44,3 +44,11 @@ def test_a_large_file_is_copied_in_pieces(bundle: Bundle, tmp_path: Path) -> Non
         tracemalloc.stop()
     assert peak < 8 << 20
     assert (tmp_path / "bundle.zip").stat().st_size > 100 << 20
+
+
+def test_weights_that_answer_nothing_come_without_a_script_to_run(bundle: Bundle, tmp_path: Path) -> None:
+    report = report_of(int8_job()).model_copy(update={"inputs": ()})
+    Bundle(bundle.files, None).write(tmp_path / "bundle.zip", report)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as made:
+        assert set(made.namelist()) == {"requirements.txt", "README.md", "model.onnx"}
+        assert "run.py" not in made.read("README.md").decode()
