@@ -25,21 +25,24 @@ def run_child(
     *,
     on_message: Callable[[Message], None],
     on_log: Callable[[bytes], None],
+    on_memory: Callable[[float], None],
     stop: threading.Event,
     perform: str = PERFORM,
     allow_unsandboxed: bool = False,
 ) -> Answer:
     """Do `task` in a child over `folder` and return its checked answer.
 
-    `perform` names the function that the child calls, as `module:function`. What the child prints goes to `on_log`.
-    Raises a `ChildFailure`; whatever `on_message` or `on_log` raises ends the child too. Setting `stop` ends it within
-    about a second.
+    `perform` names the function that the child calls, as `module:function`. What the child prints goes to `on_log`;
+    `on_memory` is told in the end how many megabytes it was seen to hold. Raises a `ChildFailure`; whatever
+    `on_message` or `on_log` raises ends the child too. Setting `stop` ends it within about a second.
     """
     outputs = folder / "outputs"
     outputs.mkdir(exist_ok=True)
     (folder / "task.json").write_bytes(TASK.dump_json(task))
     messages, log = MessageReader(limits.message_bytes, on_message), LogReader(limits.log_bytes, on_log)
     with started(folder, perform, limits.disk_mb, allow_unsandboxed) as child:
-        Watch(child, outputs, limits, stop).until_answered(messages, log)
+        watch = Watch(child, outputs, limits, stop)
+        watch.until_answered(messages, log)
+    on_memory(watch.peak_memory_mb)
     assert messages.last is not None
     return answer_of(task, messages.last)

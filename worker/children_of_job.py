@@ -31,6 +31,7 @@ class ChildrenOfJob:
         self._allow_unsandboxed = allow_unsandboxed
         self._end_of_time = time.monotonic() + limits.seconds
         self._log_bytes_left = limits.log_bytes
+        self.peak_memory_mb = 0.0
 
     def run(
         self,
@@ -65,6 +66,7 @@ class ChildrenOfJob:
                 replace(self._limits, seconds=max(0.0, seconds_left), log_bytes=self._log_bytes_left),
                 on_message=on_message,
                 on_log=self._keep_log,
+                on_memory=self._keep_peak,
                 stop=self.hold.stop,
                 allow_unsandboxed=self._allow_unsandboxed,
             )
@@ -73,6 +75,9 @@ class ChildrenOfJob:
                 f"It was ended by the time limit of {self._limits.seconds:g} s for the whole job. Raise the job's "
                 "`limits.seconds`, or ask for less."
             ) from limit
+
+    def _keep_peak(self, memory_mb: float) -> None:
+        self.peak_memory_mb = max(self.peak_memory_mb, memory_mb)
 
     def _keep_log(self, data: bytes) -> None:
         self._log_bytes_left -= len(data)

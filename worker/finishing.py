@@ -25,11 +25,12 @@ _MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Measured:
-    """What the children of a compress job answered."""
+    """What the children of a compress job answered, and the most that one of them held meanwhile."""
 
     compression: Compression
     measurements: dict[str, FileMeasurement]
     timings: Timings
+    peak_memory_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,16 @@ def finish(
     plan: Prediction | None = None,
 ) -> Made:
     """`disk_mb` is what the job may have in its folder in all; `plan` is what was predicted of it."""
-    result = _result(claim, folder, options, measured).model_copy(update={"plan": plan})
+    result = _result(claim, folder, options, measured).model_copy(
+        update={"plan": plan, "peak_memory_mb": measured.peak_memory_mb}
+    )
     bundle = _bundle(folder, measured, result)
-    if not _has_room(folder, bundle, disk_mb):
-        bundle, result = None, _without_bundle(result, disk_mb)
+    has_room = _has_room(folder, bundle, disk_mb)
+    if not has_room:
+        result = _without_bundle(result, disk_mb)
     report = _report_data(claim, folder, options, steps, measured, result)
     files = _delivered(folder, measured.compression, result) | _written(folder, report)
-    if bundle is not None:
+    if has_room:
         files[BUNDLE] = folder.outputs / BUNDLE
         bundle.write(files[BUNDLE], report)
     return Made(result, files)
@@ -71,15 +75,14 @@ def _written(folder: JobFolder, report: ReportData) -> dict[str, Path]:
     return {name: folder.outputs / name for name in texts}
 
 
-def _bundle(folder: JobFolder, measured: Measured, result: Result) -> Bundle | None:
+def _bundle(folder: JobFolder, measured: Measured, result: Result) -> Bundle:
     sample = measured.measurements[result.best].sample
     best = next(file for file in measured.compression.files if file.name == result.best)
-    return None if sample is None else Bundle(_paths_of(folder, best), folder.path / sample)
+    return Bundle(_paths_of(folder, best), folder.path / sample if sample else None)
 
 
-def _has_room(folder: JobFolder, bundle: Bundle | None, disk_mb: int) -> bool:
-    size = 0 if bundle is None else bundle.size_bytes()
-    return usage.disk_mb(folder.outputs) + size / _MEBIBYTE <= disk_mb
+def _has_room(folder: JobFolder, bundle: Bundle, disk_mb: int) -> bool:
+    return usage.disk_mb(folder.outputs) + bundle.size_bytes() / _MEBIBYTE <= disk_mb
 
 
 def _without_bundle(result: Result, disk_mb: int) -> Result:

@@ -35,7 +35,7 @@ def measure(children: ChildrenOfJob, folder: JobFolder, options: JobOptions, com
     compression, measurements = _each_afresh(children, model, folder, options, compression)
     run = not model.is_weights_alone
     files = [file for file in compression.files if run and measurements[file.name].verified.loaded]
-    return Measured(compression, measurements, _timed(children, model, options, files))
+    return Measured(compression, measurements, _timed(children, model, options, files), children.peak_memory_mb)
 
 
 def _measure_trial(
@@ -60,7 +60,8 @@ def _measure_trial(
     formats = {file.format for file in compression.files if file.role == "artifact"}
     timed = [file for file in compression.files if file.role in ("upload", "artifact")]
     timed += [file for file in compression.files if file.role == "uncompressed" and file.format in formats]
-    return Measured(compression, measurements, _timed(children, model, options, timed, brief=True))
+    timings = _timed(children, model, options, timed, brief=True)
+    return Measured(compression, measurements, timings, children.peak_memory_mb)
 
 
 def _each_afresh(

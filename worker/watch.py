@@ -35,6 +35,7 @@ class Watch:
         self._end_of_time = time.monotonic() + limits.seconds
         self._next_look_at_disk = 0.0
         self._ended_for_memory = usage.ended_for_memory()
+        self.peak_memory_mb = 0.0
 
     def until_answered(self, messages: MessageReader, log: LogReader) -> None:
         """Read both pipes until the last message is there. Raises a `ChildFailure` when that can't be had."""
@@ -57,7 +58,9 @@ class Watch:
                 f"It was ended by the time limit of {limits.seconds:g} s. Raise the job's `limits.seconds`, or ask for "
                 "less."
             )
-        if usage.memory_mb(self._child.number) > limits.memory_mb:
+        memory_mb = usage.memory_mb(self._child.number)
+        self.peak_memory_mb = max(self.peak_memory_mb, memory_mb)
+        if memory_mb > limits.memory_mb:
             raise OutOfMemory(
                 f"It was ended by the memory limit of {limits.memory_mb} MB. Raise the job's `limits.memory_mb`, or "
                 "use a smaller model or data set."

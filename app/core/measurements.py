@@ -244,4 +244,7 @@ class Result(Schema):
     layers: tuple[LayerChange, ...] = ()
     noise: Noise | None = None
     plan: Prediction | None = None
+    peak_memory_mb: float | None = Field(
+        None, description="The most that one of the job's processes was seen to hold, without mapped files."
+    )
     warnings: tuple[str, ...] = Field(())

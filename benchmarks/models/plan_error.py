@@ -32,7 +32,7 @@ SECONDS = 600
 
 
 def main() -> None:
-    errors: dict[str, list[float]] = {"size": [], "parameters": [], "macs": [], "time": []}
+    errors: dict[str, list[float]] = {"size": [], "parameters": [], "macs": [], "time": [], "memory": []}
     with service_of_a_command() as service, Client(service.url) as client:
         for subject in (each for each in subjects(Path(".models")) if each.name in MODELS):
             model, dataset = client.upload_model(subject.file), client.upload_dataset(subject.data)
@@ -62,6 +62,8 @@ def _errors(result: Result, seconds: float) -> Iterator[tuple[str, float]]:
     if told.macs is not None and found.macs is not None:
         yield "macs", off_by(told.macs, found.macs)
     yield "time", off_by(told.seconds, seconds)
+    assert result.peak_memory_mb is not None
+    yield "memory", off_by(told.memory_mb, result.peak_memory_mb)
 
 
 if __name__ == "__main__":

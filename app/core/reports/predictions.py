@@ -37,6 +37,8 @@ def _rows(result: Result, seconds: float) -> Iterator[tuple[str, ...]]:
     if told.macs is not None and found.macs is not None:
         yield _row("Multiply-accumulates", told.macs, found.macs, figures.count)
     yield _row("Time of the job", told.seconds, seconds, figures.duration)
+    if result.peak_memory_mb is not None:
+        yield _row("Memory of the job", told.memory_mb, result.peak_memory_mb, figures.megabytes)
 
 
 def _row(label: str, predicted: Number, measured: Number, written: Callable[[Number], str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def unpredicted() -> ReportData:
 
 @pytest.fixture
 def report(unpredicted: ReportData) -> ReportData:
-    result = unpredicted.result.model_copy(update={"plan": PLAN})
+    result = unpredicted.result.model_copy(update={"plan": PLAN, "peak_memory_mb": 380.0})
     return unpredicted.model_copy(update={"result": result})
 
 
@@ -40,6 +40,7 @@ def test_it_says_how_far_off_each_figure_was(report: ReportData) -> None:
         "Parameters": "+0 %",
         "Multiply-accumulates": "−20 %",
         "Time of the job": "−25 %",
+        "Memory of the job": "−50 %",
     }
 
 

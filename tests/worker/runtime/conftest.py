@@ -34,6 +34,7 @@ class Run:
         self.folder = folder
         self.messages: list[Message] = []
         self.log = b""
+        self.memory_mb = 0.0
         self.stop = threading.Event()
         self.listener: Callable[[Any], object] | None = None
 
@@ -44,6 +45,7 @@ class Run:
             Limits(**{"seconds": 30, "memory_mb": 4096, "disk_mb": 64} | limits),
             on_message=self._listen,
             on_log=self._keep,
+            on_memory=lambda peak_mb: setattr(self, "memory_mb", peak_mb),
             stop=self.stop,
             perform=f"tests.worker.runtime.{name}" if ":" in name else f"tests.worker.runtime.performances:{name}",
             allow_unsandboxed=allow_unsandboxed,

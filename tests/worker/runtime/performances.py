@@ -83,6 +83,15 @@ def allocate_for_ever(task: Task, folder: Path, report: Report) -> DatasetFacts:
         time.sleep(0.005)
 
 
+def hold_for_a_moment(task: Task, folder: Path, report: Report) -> DatasetFacts:
+    """400 MB, and none of it in the end."""
+    held = torch.ones(100_000_000)
+    time.sleep(0.5)
+    del held
+    time.sleep(0.2)
+    return FACTS
+
+
 def ask_for_the_impossible(task: Task, folder: Path, report: Report) -> DatasetFacts:
     numpy.ones(1 << 52)
     return FACTS

@@ -52,6 +52,13 @@ def test_an_answer_comes_back_with_messages_and_log(run: Run) -> None:
     assert run.log == b"hello from Python\nhello from the system\n"
 
 
+def test_the_most_that_a_child_held_is_told(run: Run) -> None:
+    run("behave")
+    little = run.memory_mb
+    run("hold_for_a_moment")
+    assert 350 < run.memory_mb - little < 600
+
+
 def test_a_child_is_alone_in_its_session_without_secrets_or_inherited_files(run: Run) -> None:
     arrays = run("tell_surroundings").model_dump()["arrays"]
     seen = {name: facts["shape"][0] for name, facts in arrays.items()}
