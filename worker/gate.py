@@ -1,21 +1,24 @@
-"""The job that ends a search: its last candidates' best files, and the upload, on examples that no trial saw."""
+"""The job that ends a search: its last candidates' best files, and the upload, measured as those of any job are, on
+examples that no trial saw.
+"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from app.core.database import Database
 from app.core.errors import Problem
-from app.core.measurements import ArtifactResult, Result
+from app.core.measurements import ArtifactResult, Latency, OutputFormat, Result, Speedup
+from app.core.results import speedup_of
 from app.core.storage import Storage
 from app.core.studies.gate import GateFile, GateOptions, GateReading
 from app.core.tables import ArtifactRow, JobRow
-from app.core.tasks import Compress, Compression, FileMeasurement, Measure, ModelFile, WrittenFile
+from app.core.tasks import Compress, Compression, FileMeasurement, Measure, ModelFile, Time, Timings, WrittenFile
 from worker.children_of_job import ChildrenOfJob
 from worker.job_folder import JobFolder
 
-UPLOAD_READY = 0.3
+UPLOAD_READY, JUDGED = 0.3, 0.7
 
 
 @dataclass(frozen=True)
@@ -64,27 +67,30 @@ def read_gate(
     children: ChildrenOfJob, folder: JobFolder, options: GateOptions, finalists: Sequence[Finalist]
 ) -> GateReading:
     """The upload answers first, since the others are compared with it."""
-    upload, model = _upload(children, folder, options)
-    share = (1 - UPLOAD_READY) / (1 + len(finalists))
+    written, model = _upload(children, folder, options)
+    upload = next(file for file in written if file.role == "upload")
+    share = (JUDGED - UPLOAD_READY) / (1 + len(finalists))
     files = (upload, *(finalist.file for finalist in finalists))
-    found = list(_measured(children, folder, model, options.seed, files, share))
-    baseline = found[0].quality
-    assert baseline is not None
+    before, *found = _measured(children, folder, model, options.seed, files, share)
+    assert before.quality is not None
+    times = _timed(children, model, options, written, finalists)
     return GateReading(
-        baseline=baseline,
-        files=tuple(_read(finalist, each, found[0]) for finalist, each in zip(finalists, found[1:], strict=True)),
+        baseline=before.quality,
+        files=tuple(_read(finalist, each, before, times) for finalist, each in zip(finalists, found, strict=True)),
     )
 
 
-def _upload(children: ChildrenOfJob, folder: JobFolder, options: GateOptions) -> tuple[WrittenFile, ModelFile]:
-    """The file of it that can be run, and what it takes."""
+def _upload(
+    children: ChildrenOfJob, folder: JobFolder, options: GateOptions
+) -> tuple[Sequence[WrittenFile], ModelFile]:
+    """Files of it that can be run, and what it takes."""
     task = Compress(
         model=folder.model_file(), dataset=folder.dataset_file(), steps=(), outputs=options.outputs, seed=options.seed
     )
     answer = children.run(task, 0, UPLOAD_READY)
     assert isinstance(answer, Compression)
     model = folder.model_file().model_copy(update={"inputs": answer.inputs})
-    return next(file for file in answer.files if file.role == "upload"), model
+    return [file for file in answer.files if file.role in ("upload", "uncompressed")], model
 
 
 def _measured(
@@ -97,7 +103,42 @@ def _measured(
         yield answer
 
 
-def _read(finalist: Finalist, found: FileMeasurement, upload: FileMeasurement) -> GateFile:
+@dataclass(frozen=True)
+class _Times:
+    """All of the same rounds, at the first batch size."""
+
+    upload: Latency
+    uncompressed: Mapping[OutputFormat, Latency]
+    finalists: Mapping[str, Latency]
+    seed: int
+
+    def speedup(self, finalist: Finalist) -> Speedup | None:
+        uncompressed = self.uncompressed.get(finalist.file.format, self.upload)
+        return speedup_of(self.upload, uncompressed, self.finalists[finalist.job], self.seed)
+
+
+def _timed(
+    children: ChildrenOfJob,
+    model: ModelFile,
+    options: GateOptions,
+    written: Sequence[WrittenFile],
+    finalists: Sequence[Finalist],
+) -> _Times:
+    """Finalists' files have the same names, so that each takes that of its job."""
+    named = [finalist.file.model_copy(update={"name": finalist.job}) for finalist in finalists]
+    task = Time(model=model, files=(*written, *named), measure=options.measure, seed=options.seed)
+    answer = children.run(task, JUDGED, 1 - JUDGED)
+    assert isinstance(answer, Timings)
+    first = {name: latencies[0] for name, latencies in answer.latencies.items()}
+    return _Times(
+        upload=next(first[file.name] for file in written if file.role == "upload"),
+        uncompressed={file.format: first[file.name] for file in written if file.role == "uncompressed"},
+        finalists={finalist.job: first[finalist.job] for finalist in finalists},
+        seed=options.seed,
+    )
+
+
+def _read(finalist: Finalist, found: FileMeasurement, upload: FileMeasurement, times: _Times) -> GateFile:
     if found.quality is None or upload.quality is None or found.quality_change_ci95 is None:
         raise Problem(f"{finalist.file.name} of {finalist.job} has no quality. Report this with the job's log.")
     return GateFile(
@@ -106,4 +147,8 @@ def _read(finalist: Finalist, found: FileMeasurement, upload: FileMeasurement) -
         quality=found.quality,
         change=found.quality.value - upload.quality.value,
         change_ci95=found.quality_change_ci95,
+        latency_ms=times.finalists[finalist.job].median,
+        speedup=times.speedup(finalist),
+        peak_memory_mb=found.peak_memory_mb,
+        load_ms=found.load_ms,
     )

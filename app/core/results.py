@@ -131,15 +131,15 @@ def _compared(upload: MeasuredFile, uncompressed: MeasuredFile, best: MeasuredFi
         size_ratio=before.size_bytes / after.size_bytes,
         parameter_ratio=before.parameters / after.parameters if after.parameters else 1.0,
         macs_ratio=before.macs / after.macs if before.macs and after.macs else None,
-        speedup=_speedup(upload.latency, uncompressed.latency, best.latency, seed),
+        speedup=speedup_of(upload.latency, uncompressed.latency, best.latency, seed),
         quality_change=after.quality.value - before.quality.value if after.quality and before.quality else None,
         quality_change_ci95=best.found.quality_change_ci95,
         paired=best.found.paired,
     )
 
 
-def _speedup(upload: Latency | None, uncompressed: Latency | None, best: Latency | None, seed: int) -> Speedup | None:
-    """None where the files hold weights alone, of which nothing is timed."""
+def speedup_of(upload: Latency | None, uncompressed: Latency | None, best: Latency | None, seed: int) -> Speedup | None:
+    """None where the files hold weights alone, of which nothing is timed. All were timed in the same rounds."""
     if upload is None or uncompressed is None or best is None:
         return None
     runtime_only = ratio_of_medians(upload.samples, uncompressed.samples)

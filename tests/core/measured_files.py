@@ -2,10 +2,11 @@
 
 import random
 
+from app.core.budgets import Budget
 from app.core.choosing import FileFacts
 from app.core.job_options import Goal
 from app.core.measurements import Environment, Latency, OutputFormat, Quality, Result, Verification
-from app.core.results import assemble
+from app.core.results import assemble, contenders
 from app.core.tasks import Compression, FileMeasurement, Role, StepTiming, Timings, WrittenFile
 
 ENVIRONMENT = Environment(cpu="A CPU", isa=("avx2",), threads=1, versions={"torch": "2.13.0"})
@@ -80,11 +81,27 @@ class MeasuredJob:
         self.written[path] = FileFacts(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
         return self
 
-    def result(self, minimize: Goal = "latency") -> Result:
-        compression = Compression(inputs=(), files=tuple(self.files), steps=self.steps)
+    @property
+    def compression(self) -> Compression:
+        return Compression(inputs=(), files=tuple(self.files), steps=self.steps)
+
+    def result(self, minimize: Goal = "latency", budget: Budget | None = None) -> Result:
         timings = Timings(latencies=self.latencies, again=self.again, environment=ENVIRONMENT)
+        return assemble(
+            self.compression,
+            self.found,
+            timings,
+            self.written,
+            upload=self.written["outputs/upload"],
+            minimize=minimize,
+            seed=0,
+            budget=budget,
+        )
+
+    def contenders(self, budget: Budget, minimize: Goal = "latency") -> list[str]:
         upload = self.written["outputs/upload"]
-        return assemble(compression, self.found, timings, self.written, upload=upload, minimize=minimize, seed=0)
+        left = contenders(self.compression, self.found, self.written, upload, minimize=minimize, budget=budget)
+        return [file.name for file in left.files]
 
 
 def _latency(median: float, seed: int) -> Latency:

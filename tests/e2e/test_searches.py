@@ -10,6 +10,7 @@ from torch import nn
 from app.cli.embedded_service import Service, running_service
 from app.client import Client
 from app.core.measurements import Result
+from app.core.result_warnings import OF_A_TRIAL
 
 TEST_EXAMPLES = 600
 
@@ -60,4 +61,6 @@ def test_it_finds_a_recipe_and_judges_it_by_examples_that_no_trial_saw(
         half = TEST_EXAMPLES // 2
         assert (best.compressed.quality.examples, study.gate.baseline.examples) == (half, half)
         assert study.best.job in {file.job for file in study.gate.files}
+        assert all(file.speedup is not None and file.peak_memory_mb is not None for file in study.gate.files)
+        assert OF_A_TRIAL in best.warnings
         assert "On examples that no trial saw" in client.study_report(study.id)

@@ -15,7 +15,7 @@ from app.core.tasks import FileMeasurement, Judge, Judged, Measure, WrittenFile
 from worker.evaluation import verification
 from worker.evaluation.answers import Array
 from worker.evaluation.arithmetic import arithmetic_of
-from worker.evaluation.examples import examples_for
+from worker.evaluation.examples import Examples, examples_for
 from worker.evaluation.quality import answer_all, change_ci95, check_answers, judge, paired
 from worker.evaluation.runtimes import Runtime
 from worker.evaluation.sample import write_sample
@@ -32,7 +32,8 @@ def measure(task: Measure, folder: Path, report: Callable[[Progress], None]) -> 
     """
     report(Progress(fraction=0, message=f"Loading {task.file.name} afresh"))
     runtime, load_ms, peak_memory_mb = _load_and_run_once(task, folder)
-    found = _judged(task, runtime, folder, report)
+    examples = examples_for(_inputs(task), task.dataset, folder, task.seed)
+    found = _judged(task, runtime, examples, folder, report)
     return found.model_copy(update={"peak_memory_mb": peak_memory_mb, "load_ms": load_ms})
 
 
@@ -40,11 +41,13 @@ def judge_all(task: Judge, folder: Path, report: Callable[[Progress], None]) -> 
     """The upload first, as for `measure`; what fails on it, fails on all."""
     found: list[FileMeasurement] = []
     refused: dict[str, ProblemBody] = {}
-    for number, file in enumerate(task.files):
-        report(Progress(fraction=number / len(task.files), message=f"Judging {file.name}"))
-        one = Measure(model=task.model, dataset=task.dataset, file=file, seed=task.seed)
+    alone = [Measure(model=task.model, dataset=task.dataset, file=file, seed=task.seed) for file in task.files]
+    examples = examples_for(_inputs(alone[0]), task.dataset, folder, task.seed)
+    for number, one in enumerate(alone):
+        file = one.file
+        report(Progress(fraction=number / len(alone), message=f"Judging {file.name}"))
         try:
-            found.append(_judged(one, _loaded(one, folder), folder, lambda _progress: None))
+            found.append(_judged(one, _loaded(one, folder), examples, folder, lambda _progress: None))
         except Problem as problem:
             if file.role == "upload":
                 raise
@@ -53,9 +56,10 @@ def judge_all(task: Judge, folder: Path, report: Callable[[Progress], None]) -> 
     return Judged(found=tuple(found), refused=refused)
 
 
-def _judged(task: Measure, runtime: Runtime, folder: Path, report: Callable[[Progress], None]) -> FileMeasurement:
+def _judged(
+    task: Measure, runtime: Runtime, examples: Examples, folder: Path, report: Callable[[Progress], None]
+) -> FileMeasurement:
     file, inputs = task.file, _inputs(task)
-    examples = examples_for(inputs, task.dataset, folder, task.seed)
     answers = answer_all(
         lambda batch: verification.run(file, runtime, batch),
         examples,

@@ -215,6 +215,7 @@ def _queue_gate(session: Session, study: StudyRow, standing: Standing, jobs: Col
         candidates=tuple(jobs),
         outputs=tuple(dict.fromkeys(formats[job] for job in jobs)),
         seed=standing.request.seeds[0],
+        measure=standing.options.measure,
         limits=standing.options.limits,
     )
     row = new_row(study.owner, "gate", options.model_dump(mode="json"), standing.model, standing.dataset)

@@ -51,13 +51,16 @@ EXPLANATIONS_OF_SEARCH = (
     (
         "Trials",
         "All figures of trials are on one half of the test examples, drawn by the search's seed: the choice half. "
-        "Their training and calibration see training examples alone.",
+        "Their training and calibration see training examples alone. Files of a trial are loaded in one process, and "
+        "those that keep to the budget are timed with few repeats. One that, after a third or two thirds of its "
+        "training, stands lower than all that kept to the budget in the end stood then is stopped early.",
     ),
     (
         "Budget",
         "The other half, the gate, is read once, when the search is over, for three trials at most: the cheapest that "
         "keeps to the budget on the choice half, the cheapest that surely does, and one that is safe. Proved says that "
-        "the 95 % interval of the change there, paired by example, is inside the budget; measured, that the change is.",
+        "the 95 % interval of the change there, paired by example, is inside the budget; measured, that the change is. "
+        "Their files are measured anew for it, each in a process of its own, and all timed beside the upload.",
     ),
 )
 
@@ -91,6 +94,7 @@ def _shown(report: ReportedStudy) -> dict[str, object]:
         "upload": _upload(study),
         "rows": [_row(study, number, group) for number, group in enumerate(study.groups, start=1)],
         "charts": list(pareto_charts(study)),
+        "stopped": [(point, in_words(point.recipe)) for point in study.points if point.stopped_early],
         "failures": [(failure, in_words(failure.recipe)) for failure in study.failures],
         "gate": [_gate_row(study.gate, file) for file in study.gate.files] if study.gate else [],
         "explanations": EXPLANATIONS if study.request.search is None else EXPLANATIONS_OF_SEARCH,
@@ -148,6 +152,7 @@ class GateRow:
     after: str
     change: str
     interval: str
+    speedup: str
 
 
 def _gate_row(gate: GateReading, file: GateFile) -> GateRow:
@@ -159,7 +164,16 @@ def _gate_row(gate: GateReading, file: GateFile) -> GateRow:
         after=figures.quality(gate.metric, file.quality.value),
         change=figures.change(gate.metric, file.change),
         interval=figures.change_interval(gate.metric, file.change_ci95),
+        speedup=_speedup(file),
     )
+
+
+def _speedup(file: GateFile) -> str:
+    """With its 95 % interval."""
+    if file.speedup is None:
+        return ""
+    low, high = map(figures.ratio, file.speedup.ci95)
+    return f"{figures.ratio(file.speedup.median)} ({low} to {high})"
 
 
 def _upload(study: Study) -> UploadRow | None:

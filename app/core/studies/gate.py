@@ -6,8 +6,9 @@ from pydantic import Field
 
 from app.core.budgets import ROUNDING, drop_interval, drop_of
 from app.core.job_options import JobLimits
-from app.core.measurements import Metric, OutputFormat, Quality
+from app.core.measurements import Metric, OutputFormat, Quality, Speedup
 from app.core.schemas import Schema
+from app.core.tasks import MeasureOptions
 
 # Each interval is wrong on the bad side in 2.5 % of cases: whichever of two is taken, in 5 % at most. The third is one
 # that the choice half has left no doubt about.
@@ -20,17 +21,24 @@ class GateOptions(Schema):
     candidates: tuple[str, ...] = Field(min_length=1, max_length=MOST_CANDIDATES, description="Jobs of the search.")
     outputs: tuple[OutputFormat, ...]
     seed: int
+    measure: MeasureOptions = MeasureOptions()
     limits: JobLimits = JobLimits()
 
 
 class GateFile(Schema):
-    """A candidate's best file. `change` is against the upload's answers to the same examples, its interval paired."""
+    """A candidate's best file, measured as those of any job are: in a process of its own, and timed beside the upload.
+    `change` is against the upload's answers to the same examples, its interval paired.
+    """
 
     job: str
     file: str
     quality: Quality
     change: float
     change_ci95: tuple[float, float]
+    latency_ms: float | None = None
+    speedup: Speedup | None = None
+    peak_memory_mb: float | None = None
+    load_ms: float | None = None
 
 
 class GateReading(Schema):

@@ -105,6 +105,11 @@ def _best_by_gate(comparison: Comparison, search: Search, gate: GateReading) -> 
     return Best(job=file.job, met_budget=met[file.job], why=why)
 
 
+def _timed_anew(point: StudyPoint, file: GateFile) -> StudyPoint:
+    """A trial is timed in brief."""
+    return point if file.speedup is None else point.model_copy(update={"speedup": file.speedup.median})
+
+
 def _met(file: GateFile, gate: GateReading, budget: Budget) -> MetBudget:
     """Sizes are known, and a latency is only ever measured."""
     allowed = _allowed(budget) + ROUNDING
@@ -118,7 +123,7 @@ def _reasons(
     file: GateFile, met: MetBudget, point: StudyPoint, comparison: Comparison, search: Search, gate: GateReading
 ) -> Iterator[str]:
     trials, allowed = len(measured_points(comparison.points)), search.budget.max_quality_drop
-    named, figured = begins_a_sentence(point.recipe), _figures(point, comparison)
+    named, figured = begins_a_sentence(point.recipe), _figures(_timed_anew(point, file), comparison)
     yield f"{named}, as {file.file}, is {_chosen_as(met, search)} of {trials} trials: {figured}."
     change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
     yield (

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from app.core.errors import Problem
-from app.core.tasks import DatasetFile, FileMeasurement, Measure, WrittenFile
+from app.core.tasks import DatasetFile, FileMeasurement, Judge, Measure, WrittenFile
 from tests.worker.evaluation.conftest import CLASSES, FEATURES, JobFolder
-from worker.evaluation.measure import measure
+from worker.evaluation.measure import judge_all, measure
 
+# What only a process that has done nothing else can tell.
+ONLY_ALONE = {"peak_memory_mb": None, "load_ms": None}
 MANUAL = Path(__file__).parents[3] / "docs" / "measuring.md"
 
 
@@ -27,6 +29,18 @@ def labelled_data(job: JobFolder, wrong: int = 0, count: int = 100) -> DatasetFi
         y = job.network(torch.from_numpy(x)).numpy().argmax(axis=1)
     y[:wrong] = (y[:wrong] + 1) % CLASSES
     return job.data(x_train=x[:1], y_train=y[:1], x_test=x, y_test=y)
+
+
+def test_several_files_in_one_process_are_judged_as_each_by_itself(job: JobFolder) -> None:
+    data = labelled_data(job)
+    files = (job.upload(), job.onnx("broken.onnx"), job.onnx("model.onnx", noise=0.5, quantized=True))
+    (job.path / files[1].path).write_bytes(b"no network")
+    judged = judge_all(Judge(model=job.model, dataset=data, files=files, seed=3), job.path, lambda progress: None)
+    alone = [measured(job, file, data).model_copy(update=ONLY_ALONE) for file in (files[0], files[2])]
+    assert judged.found == tuple(alone)
+    assert [(name, problem.code) for name, problem in judged.refused.items()] == [
+        ("broken.onnx", "artifact_does_not_load")
+    ]
 
 
 def test_upload_is_judged_by_accuracy_on_test_labels(job: JobFolder) -> None:
