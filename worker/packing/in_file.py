@@ -1,21 +1,22 @@
 """Which packed weight of a network a tensor of a written file is, where the exporter has changed its scale or the order
-of its rows."""
+of its rows, or has multiplied it with another."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from worker.packing.packed import Codebook, Grouped, Joined, Packed, RowsScaled
+from worker.packing.packed import Codebook, Grouped, Joined, Multiplied, Packed, RowsScaled
 
 
 def found_again(
     values: Tensor, layers: frozenset[str], packed: Mapping[str, Packed]
 ) -> Packed | RowsScaled | Joined | None:
     """The codes of the weight that `values` are: also where each row has a factor, such as that of a batch norm which
-    was folded in; where rows stand in another order, as ONNX has those of gates; or where they are of both directions
-    of a recurrent layer, (directions, rows, columns)."""
+    was folded in; where rows stand in another order, as ONNX has those of gates; where they are of both directions of a
+    recurrent layer, (directions, rows, columns); or multiplied with an LSTM's projection."""
     own = [one for name, one in packed.items() if name.rpartition(".")[0] in layers]
     for one in own:
         found = _alike(one, values) if one.codes.shape == values.shape else None
@@ -39,13 +40,33 @@ def _scaled(packed: Packed, values: Tensor) -> RowsScaled | None:
 
 
 def _of_directions(values: Tensor, own: Sequence[Packed]) -> Joined | None:
-    parts = []
-    for one in values:
-        found = _reordered(one, own)
-        if found is None:
-            return None
-        parts.append(replace(found, codes=found.codes.unsqueeze(0)))
-    return Joined(tuple(parts))
+    parts = [_in_one_direction(one, own) for one in values]
+    return Joined(tuple(part for part in parts if part is not None)) if None not in parts else None
+
+
+def _in_one_direction(values: Tensor, own: Sequence[Packed]) -> Packed | Multiplied | None:
+    """Of shape (1, rows, columns)."""
+    found = _reordered(values, own)
+    if found is not None:
+        return replace(found, codes=found.codes.unsqueeze(0))
+    product = _product(values, own)
+    return product and replace(product, packed=replace(product.packed, codes=product.packed.codes.unsqueeze(0)))
+
+
+def _product(values: Tensor, own: Sequence[Packed]) -> Multiplied | None:
+    """A weight of an LSTM that takes in the projections of the states that it reads, of one direction or of both."""
+    matrices = [one for one in own if one.codes.ndim == 2]
+    for blocks in itertools.chain(itertools.permutations(matrices, 1), itertools.permutations(matrices, 2)):
+        rows, columns = (sum(one.codes.shape[axis] for one in blocks) for axis in (0, 1))
+        if columns != values.shape[1]:
+            continue
+        projection: Tensor = torch.block_diag(*(one.unpacked() for one in blocks))  # type: ignore[no-untyped-call]
+        for one in matrices:
+            if isinstance(one, Grouped | Codebook) and one.codes.shape == (len(values), rows):
+                order = _order(values, one.unpacked() @ projection, _rows_together(one))
+                if order is not None:
+                    return Multiplied(_in_order(one, order), blocks)
+    return None
 
 
 def _reordered(values: Tensor, own: Sequence[Packed]) -> Grouped | Codebook | None:

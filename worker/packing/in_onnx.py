@@ -17,7 +17,7 @@ from worker.exporting.onnx_shapes import shapes_in
 from worker.packing.blocks import in_blocks
 from worker.packing.onnx_kernels import KernelWriter
 from worker.packing.onnx_writer import Writer
-from worker.packing.packed import Codebook, Float8, Grouped, Joined, Packed, RowsScaled, is_in_bits
+from worker.packing.packed import Codebook, Float8, Grouped, Joined, Multiplied, Packed, RowsScaled, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
@@ -110,7 +110,7 @@ def _write_unpacking(graph: onnx.GraphProto, weight: Weight, packed: Packed | Ro
     if isinstance(packed, RowsScaled):
         value = writer.node("Mul", _write_packed(writer, packed.packed), writer.store("factors", packed.factors))
     elif isinstance(packed, Joined):
-        value = writer.node("Concat", *(_write_packed(writer, part) for part in packed.parts), axis=0)
+        value = writer.node("Concat", *(_write_part(writer, part) for part in packed.parts), axis=0)
     else:
         value = _write_packed(writer, packed)
     if weight.transposed:
@@ -119,6 +119,21 @@ def _write_unpacking(graph: onnx.GraphProto, weight: Weight, packed: Packed | Ro
     graph.initializer.extend(writer.stored)
     for position, node in enumerate(writer.nodes):
         graph.node.insert(position, node)
+
+
+def _write_part(writer: Writer, part: Packed | Multiplied) -> str:
+    """Of a product, block by block."""
+    if not isinstance(part, Multiplied):
+        return _write_packed(writer, part)
+    rows = _write_packed(writer, part.packed)
+    products, start, last = list[str](), 0, writer.store("last", torch.tensor([-1]))
+    for block in part.blocks:
+        ends = [
+            writer.store(what, torch.tensor([at])) for what, at in (("from", start), ("to", start + len(block.codes)))
+        ]
+        products.append(writer.node("MatMul", writer.node("Slice", rows, *ends, last), _write_packed(writer, block)))
+        start += len(block.codes)
+    return writer.node("Concat", *products, axis=-1)
 
 
 def _write_packed(writer: Writer, packed: Packed) -> str:

@@ -116,10 +116,18 @@ class RowsScaled:
 
 
 @dataclass(frozen=True)
+class Multiplied:
+    """What `packed` unpacks to, times the matrix of which the diagonal is what `blocks` unpack to."""
+
+    packed: Packed
+    blocks: tuple[Packed, ...]
+
+
+@dataclass(frozen=True)
 class Joined:
     """What `parts` unpack to, one after another along the first dimension."""
 
-    parts: tuple[Packed, ...]
+    parts: tuple[Packed | Multiplied, ...]
 
 
 def is_taken(name: str, names: Collection[str]) -> bool:

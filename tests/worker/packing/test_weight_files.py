@@ -1,6 +1,7 @@
 """Files of weights in few bits, by every method: how large they are, and that they answer as the network in memory."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,17 @@ from torch import nn
 
 from app.core.architectures import NetworkArchitecture
 from app.core.errors import Invalid
-from app.core.recipes import WeightQuantization
+from app.core.recipes import FloatCasting, Step, WeightQuantization
 from app.core.tasks import ModelFile
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import CLASSES, NETWORKS, Example
+from worker.applying import applied
+from worker.exporting import export
 from worker.exporting.load_network import load_network
+from worker.loading import load_network as load_upload
 from worker.loading.state_dicts import load_state_dict
+from worker.network import Network
+from worker.run import Run
 
 METHODS = (("affine", 4), ("estimation", 3), ("ternary", 2), ("binary", 1), ("kmeans", 4), ("kmeans", 8))
 # In ONNX these have kernels, which round activations to int8.
@@ -38,12 +44,16 @@ class Wide(nn.Module):
 
 
 class Recurrent(nn.Module):
-    def __init__(self, kind: type[nn.RNNBase]) -> None:
+    def __init__(self, layers: Callable[[], nn.Module]) -> None:
         super().__init__()
-        self.layers = kind(16, 32, num_layers=2, batch_first=True, bidirectional=True)
+        self.layers = layers()
 
     def forward(self, series: torch.Tensor) -> torch.Tensor:
         return self.layers(series)[0].mean(dim=1)[:, :CLASSES]
+
+
+def two_layers(kind: type[nn.RNNBase]) -> nn.Module:
+    return kind(16, 32, num_layers=2, batch_first=True, bidirectional=True)
 
 
 WIDE = Example(Wide, (6,), vocabulary=4000)
@@ -74,6 +84,40 @@ def test_files_have_so_many_bits_a_weight_and_answer_as_in_memory(
             assert found.cosine > 0.9999
         else:
             assert found.max_difference <= 1e-5
+
+
+EVERY_WIDTH: list[Step] = [
+    *(WeightQuantization(method=method, bits=bits) for method in ("affine", "kmeans") for bits in (8, 4, 3, 2, 1)),
+    *(WeightQuantization(method="symmetric", bits=bits) for bits in (8, 4, 3, 2)),
+    *(WeightQuantization(method=method, bits=3) for method in ("estimation", "mean_rounding", "hqq")),
+    *(WeightQuantization(method=method) for method in ("ternary", "binary")),
+    *(FloatCasting(dtype=dtype) for dtype in ("float16", "bfloat16", "float8_e4m3", "float8_e5m2")),
+]
+
+
+def bits_of(step: Step) -> int:
+    return step.bits if isinstance(step, WeightQuantization) else 8 if "float8" in step.dtype else 16
+
+
+@pytest.fixture(scope="module")
+def loaded(wide: tuple[Path, ModelFile]) -> Network:
+    folder, model = wide
+    return load_upload(model, folder, None)
+
+
+@pytest.mark.parametrize(
+    "step", EVERY_WIDTH, ids=lambda step: f"{getattr(step, 'method', step.technique)} {bits_of(step)}"
+)
+def test_a_packed_file_has_no_more_bytes_than_its_bits_take(step: Step, loaded: Network, tmp_path: Path) -> None:
+    """A tenth more for scales and 16 KB for all else; an archive has its code besides, which is there without bits."""
+    run = Run(0, lambda _message: None, loaded)
+    packed = applied(step, loaded, run, 0)
+    weights = sum(parameter.numel() for parameter in loaded.module.parameters() if parameter.ndim > 1)
+    for output, suffix in zip(("onnx", "torchscript", "state_dict"), SUFFIXES, strict=True):
+        export(packed, output, tmp_path / f"model{suffix}")
+        code = 16 * 1024 if output == "torchscript" else 0
+        size = (tmp_path / f"model{suffix}").stat().st_size
+        assert size <= 1.1 * bits_of(step) / 8 * weights + 16 * 1024 + code, output
 
 
 @pytest.mark.parametrize(
@@ -107,13 +151,35 @@ def test_weights_of_recurrent_layers_are_rounded_once(
     kind: type[nn.RNNBase], method: str, bits: int, tmp_path: Path
 ) -> None:
     """Though ONNX has gates in another order, and both directions in one tensor."""
-    folder = job_folder(tmp_path / "job", Example(lambda: Recurrent(kind), (5, 16)))
+    folder = job_folder(tmp_path / "job", Example(lambda: Recurrent(lambda: two_layers(kind)), (5, 16)))
     model, _ = inspected(folder)
     step = WeightQuantization.model_validate({"method": method, "bits": bits})
     compression = compress(folder, (step,), model=model)
     measured(folder, model, compression.files[0])
     file = file_of(compression, "model.onnx")
     assert measured(folder, model, file).verified.max_difference <= 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("both_ways", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize(("method", "bits"), [("affine", 8), ("hqq", 3), ("kmeans", 2), ("symmetric", 4)])
+def test_weights_of_projected_lstms_are_rounded_once(
+    method: str, bits: int, tmp_path: Path, *, both_ways: bool
+) -> None:
+    """Though ONNX has each of them multiplied with a projection: the file has both in few bits."""
+
+    def layers() -> nn.Module:
+        return nn.LSTM(16, 64, num_layers=2, proj_size=16, batch_first=True, bidirectional=both_ways)
+
+    folder = job_folder(tmp_path / "job", Example(lambda: Recurrent(layers), (5, 16)))
+    model, _ = inspected(folder)
+    step = WeightQuantization.model_validate({"method": method, "bits": bits})
+    compression = compress(folder, (step,), model=model)
+    measured(folder, model, compression.files[0])
+    file = file_of(compression, "model.onnx")
+    assert measured(folder, model, file).verified.max_difference <= 1e-5
+    whole = file_of(compression, "uncompressed.onnx")  # which has the products
+    assert (folder / file.path).stat().st_size < (folder / whole.path).stat().st_size / 4
 
 
 def test_the_loader_and_the_service_read_what_was_written(tmp_path: Path) -> None:
