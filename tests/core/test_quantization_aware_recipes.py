@@ -4,7 +4,7 @@ from pydantic import ValidationError
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts, LayerFacts, ModelFacts
 from app.core.recipes import QuantizationAwareTraining
-from app.core.recipes.recipe import check_data, check_facts
+from app.core.recipes.recipe import check_data, check_facts, check_outputs
 
 VECTORS = {"x_train": ArrayFacts(shape=(9, 20), dtype="float32")}
 
@@ -31,6 +31,14 @@ def test_labels_are_needed_where_they_are_asked_for_alone() -> None:
     with pytest.raises(Invalid) as caught:
         check_data((QuantizationAwareTraining(labels="true"),), "unlabelled", VECTORS)
     assert caught.value.code == "labels_required"
+
+
+def test_learned_ranges_are_held_by_onnx_alone() -> None:
+    step = QuantizationAwareTraining(ranges="learned")
+    check_outputs((step,), ("onnx",))
+    with pytest.raises(Invalid, match="Ask for one of: onnx") as caught:
+        check_outputs((step,), ("torchscript",))
+    assert caught.value.code == "output_unavailable"
 
 
 def test_data_are_needed() -> None:

@@ -5,6 +5,7 @@ What is rounded stays in float32. The gradient is that of no rounding where a va
 outside (the straight-through estimator).
 """
 
+from math import sqrt
 from typing import Any
 
 import torch
@@ -23,6 +24,34 @@ class FakeQuantizedActivation(nn.Module):
 
     def forward(self, activation: Tensor) -> Tensor:
         return torch.fake_quantize_per_tensor_affine(activation, self._scale, self._zero_point, 0, LARGEST_ACTIVATION)
+
+
+class LearnedActivation(nn.Module):
+    """The same with a step that is learned: Esser et al., Learned Step Size Quantization, 2020. The zero point stays:
+    both ends of the range move with the step.
+
+    What is learned is by which power of e the step grows, so that an update means as much to small steps as to large.
+    """
+
+    def __init__(self, scale: float, zero_point: int) -> None:
+        super().__init__()
+        self._first_scale, self._zero_point = scale, zero_point
+        self.growth = nn.Parameter(torch.zeros(1))
+
+    def forward(self, activation: Tensor) -> Tensor:
+        share = 1 / sqrt(activation.numel() * LARGEST_ACTIVATION)  # the paper's gradient scale
+        zero_point = torch.tensor([float(self._zero_point)])
+        return torch._fake_quantize_learnable_per_tensor_affine(
+            activation, self._scale(), zero_point, 0, LARGEST_ACTIVATION, share
+        )
+
+    def ends(self) -> tuple[float, float]:
+        """Of the range."""
+        scale = float(self._scale().detach())
+        return -self._zero_point * scale, (LARGEST_ACTIVATION - self._zero_point) * scale
+
+    def _scale(self) -> Tensor:
+        return self._first_scale * self.growth.exp()
 
 
 class FakeQuantizedLayer(nn.Module):

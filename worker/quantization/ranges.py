@@ -64,6 +64,15 @@ class Ranges:
         grid = Grid(min(low, 0.0), max(high, 0.0))
         return grid if grid.high > grid.low else None
 
+    def with_ends(self, ends: Mapping[str, tuple[float, float]]) -> "Ranges":
+        """Other ranges for some tensors."""
+        given = {
+            name: TensorData(lowest=np.float32(low), highest=np.float32(high))  # type: ignore[no-untyped-call]
+            for name, (low, high) in ends.items()
+        }
+        kept = {name: self.found[name] for name in self.found if name not in given}
+        return Ranges(TensorsData(self.found.calibration_method, kept | given), self.infinite)
+
     def nodes_in_float(self, model: onnx.ModelProto) -> list[str]:
         nodes = (node for node in model.graph.node if self.infinite.intersection((*node.input, *node.output)))
         return [str(node.name) for node in nodes]

@@ -1,5 +1,6 @@
 """A quantized file as a network that can be trained: it rounds what the file rounds, where the file does."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from worker.exporting.onnx import layer_of
 from worker.quantization.activations import Feed, values
-from worker.quantization.fake_quantization import FakeQuantizedActivation, FakeQuantizedLayer
+from worker.quantization.fake_quantization import FakeQuantizedActivation, FakeQuantizedLayer, LearnedActivation
 
 ROUNDED_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _DROPOUT = nn.modules.dropout._DropoutNd
@@ -22,11 +23,13 @@ _ALIKE = 1e-3
 
 @dataclass(frozen=True)
 class QuantizedFile:
-    """`exact` is the file in float32 that `quantized` was made from; `largest` the largest integer of a weight."""
+    """`exact` is the file in float32 that `quantized` was made from; `largest` the largest integer of a weight.
+    `learned` says that the ranges of activations are to be learned."""
 
     exact: onnx.ModelProto
     quantized: onnx.ModelProto
     largest: int
+    learned: bool = False
 
     def layers(self) -> set[str]:
         """Those whose weights are stored in 8 bits."""
@@ -35,18 +38,30 @@ class QuantizedFile:
         weights = {n.output[0] for n in nodes if n.op_type == "DequantizeLinear" and n.input[0] in integers}
         return {layer_of(node) for node in nodes if len(node.input) > 1 and node.input[1] in weights}
 
-    def activations(self) -> dict[str, FakeQuantizedActivation]:
+    def activations(self) -> dict[str, FakeQuantizedActivation | LearnedActivation]:
         """By the name that the tensor has in both files."""
         stored = {w.name: numpy_helper.to_array(w) for w in self.quantized.graph.initializer}
         rounding = [node for node in self.quantized.graph.node if node.op_type == "QuantizeLinear"]
+        kind = LearnedActivation if self.learned else FakeQuantizedActivation
         return {
-            str(node.input[0]): FakeQuantizedActivation(stored[node.input[1]].item(), stored[node.input[2]].item())
-            for node in rounding
+            str(node.input[0]): kind(stored[node.input[1]].item(), stored[node.input[2]].item()) for node in rounding
         }
 
 
-def simulated(module: fx.GraphModule, file: QuantizedFile, feed: Feed) -> fx.GraphModule:
-    """Shares its layers with `module`: what trains one trains the other.
+@dataclass(frozen=True)
+class Simulation:
+    """`module` shares its layers with the network: what trains one trains the other. `activations` are those of the
+    file's tensors that it rounds, by their names."""
+
+    module: fx.GraphModule
+    activations: Mapping[str, FakeQuantizedActivation | LearnedActivation]
+
+    def learned_ends(self) -> dict[str, tuple[float, float]]:
+        return {name: each.ends() for name, each in self.activations.items() if isinstance(each, LearnedActivation)}
+
+
+def simulated(module: fx.GraphModule, file: QuantizedFile, feed: Feed) -> Simulation:
+    """Of a network in float32.
 
     The file's tensors are found among the values of the module's graph by what they hold for the examples of `feed`,
     which are the module's inputs in order. Those inside of what is one operation in torch aren't there, and aren't
@@ -66,7 +81,7 @@ def simulated(module: fx.GraphModule, file: QuantizedFile, feed: Feed) -> fx.Gra
             _leave_out(simulation, node)
     simulation.delete_all_unused_submodules()
     simulation.recompile()
-    return simulation
+    return Simulation(simulation, {name: activations[name] for name in places})
 
 
 def _places(module: fx.GraphModule, feed: Feed, tensors: dict[str, np.ndarray]) -> dict[str, fx.Node]:
@@ -103,7 +118,7 @@ def _are_alike(value: Tensor, wanted: Tensor) -> bool:
     return bool((value - wanted).abs().amax() <= _ALIKE * wanted.abs().amax())
 
 
-def _round_behind(module: fx.GraphModule, node: fx.Node, name: str, activation: FakeQuantizedActivation) -> None:
+def _round_behind(module: fx.GraphModule, node: fx.Node, name: str, activation: nn.Module) -> None:
     module.add_submodule(f"fake_quantization.{name}", activation)
     with module.graph.inserting_after(_after_inputs(module, node)):
         rounded = module.graph.call_module(f"fake_quantization.{name}", (node,))

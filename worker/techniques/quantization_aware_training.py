@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
-from torch import fx, nn
+from torch import nn
 
 from app.core.recipes import QuantizationAwareTraining, StaticQuantization
 from worker.details import Details
@@ -18,8 +18,9 @@ from worker.layer_selection import selected
 from worker.network import Network, layers_of
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
+from worker.quantization.fake_quantization import LearnedActivation
 from worker.quantization.ranges import Ranges
-from worker.quantization.simulation import ROUNDED_LAYERS, QuantizedFile, simulated
+from worker.quantization.simulation import ROUNDED_LAYERS, QuantizedFile, Simulation, simulated
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8
@@ -44,11 +45,12 @@ def quantization_aware_training(step: QuantizationAwareTraining, network: Networ
     data = CalibrationData(network, run.data.train, run.data.train.chosen(step.examples, run.seed))
     calibration = _calibrated(step, folded, data, _part(run, 0, CALIBRATED))
     _train(step, folded.module, calibration.simulation, PrunedWeights(network), _part(run, CALIBRATED, TRAINED))
+    ranges = calibration.ranges.with_ends(calibration.simulation.learned_ends())
 
     def quantize(source: Path, target: Path) -> None:
-        StaticQuantizer(_static(step), run, data, source, target, calibration.ranges).quantize()
+        StaticQuantizer(_static(step), run, data, source, target, ranges).quantize()
 
-    in_torch = InTorch(_static(step), folded, run, data, calibration.ranges)
+    in_torch = InTorch(_static(step), folded, run, data, ranges)
     return folded.changed_after_export("onnx", quantize).changed_before_tracing(in_torch.quantized)
 
 
@@ -59,10 +61,8 @@ def _check_patterns(step: QuantizationAwareTraining, network: Network) -> None:
 
 @dataclass(frozen=True)
 class _Calibrated:
-    """`simulation` shares the layers of the network that it rounds as its file would be."""
-
     ranges: Ranges
-    simulation: fx.GraphModule
+    simulation: Simulation
 
 
 def _calibrated(step: QuantizationAwareTraining, network: Network, data: CalibrationData, run: Run) -> _Calibrated:
@@ -72,23 +72,24 @@ def _calibrated(step: QuantizationAwareTraining, network: Network, data: Calibra
         quantizer = StaticQuantizer(_static(step), replace(run, details=Details()), data, exact, quantized)
         ranges = quantizer.quantize()
         check_holds_int8(quantized, step)
-        file = QuantizedFile(onnx.load(exact), onnx.load(quantized), quantizer.rounding.largest)
+        largest, learned = quantizer.rounding.largest, step.ranges == "learned"
+        file = QuantizedFile(onnx.load(exact), onnx.load(quantized), largest, learned)
     feed = {name: array[:EXAMPLES_COMPARED] for name, array in next(iter(data)).items()}
     return _Calibrated(ranges, simulated(network.module, file, feed))
 
 
 def _train(
-    step: QuantizationAwareTraining, module: nn.Module, simulation: nn.Module, pruned: PrunedWeights, run: Run
+    step: QuantizationAwareTraining, module: nn.Module, simulation: Simulation, pruned: PrunedWeights, run: Run
 ) -> None:
     use_labels = _uses_labels(step, run)
     train(
-        simulation,
+        simulation.module,
         step,
         _objective(step, run, use_labels=use_labels),
         run,
         after_step=partial(pruned.hold_in, module),
         message="Training with int8 rounding",
-        layers=_trained(step, module, simulation),
+        layers=_trained(step, module, simulation.module),
         use_labels=use_labels,
     )
 
@@ -103,12 +104,13 @@ def _objective(step: QuantizationAwareTraining, run: Run, *, use_labels: bool) -
 
 
 def _trained(step: QuantizationAwareTraining, module: nn.Module, simulation: nn.Module) -> Collection[str] | None:
-    """By their names in the simulation, where those that are rounded have others."""
+    """By their names in the simulation, where those that are rounded have others; ranges learn wherever they are."""
     if not step.only and not step.exclude:
         return None
     named = layers_of(module)
     chosen = {named[name] for name in selected(step, trainable_layers(module))}
-    return [name for name, layer in layers_of(simulation).items() if layer in chosen]
+    found = layers_of(simulation)
+    return [name for name, layer in found.items() if layer in chosen or isinstance(layer, LearnedActivation)]
 
 
 def _static(step: QuantizationAwareTraining) -> StaticQuantization:

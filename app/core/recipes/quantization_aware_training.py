@@ -33,9 +33,17 @@ class QuantizationAwareTraining(TrainingOptions, StepBase):
         "min_max", description="How the range of an activation follows from what it was on the calibration examples."
     )
     examples: int = Field(100, ge=1, le=10_000, description="Training examples used for calibration.")
+    ranges: Literal["fixed", "learned"] = Field(
+        "fixed",
+        description="Of activations: as calibration finds them, or learned from there on (Esser et al., 2020; onnx).",
+    )
 
     def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
         return in_int8(network, self)
+
+    def held_by(self) -> tuple[OutputFormat, ...]:
+        """For TorchScript torch finds ranges of its own."""
+        return self.formats if self.ranges == "fixed" else ("onnx",)
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

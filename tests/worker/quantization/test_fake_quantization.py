@@ -6,7 +6,12 @@ from onnx import helper, numpy_helper
 from onnxruntime import InferenceSession
 from torch import nn
 
-from worker.quantization.fake_quantization import FakeQuantizedActivation, FakeQuantizedLayer, fake_quantized_weight
+from worker.quantization.fake_quantization import (
+    FakeQuantizedActivation,
+    FakeQuantizedLayer,
+    LearnedActivation,
+    fake_quantized_weight,
+)
 from worker.quantization.rounding import Rounding
 
 SCALE, ZERO_POINT = 0.037, 91
@@ -33,6 +38,21 @@ def test_activations_are_rounded_as_by_the_runtime() -> None:
     found = FakeQuantizedActivation(SCALE, ZERO_POINT)(torch.from_numpy(values)).numpy()
     assert np.abs(found - by_the_runtime(values)).max() < 1e-5
     assert np.abs(found - values)[(values > LOW) & (values < HIGH)].max() > 0.4 * SCALE
+
+
+def test_a_learned_range_begins_as_the_fixed_one_and_its_step_has_the_papers_gradient() -> None:
+    """Inside the range round(v / s) - v / s for each value, outside of it the end's level."""
+    values = torch.linspace(1.5 * LOW, 1.5 * HIGH, 301)
+    learned = LearnedActivation(SCALE, ZERO_POINT)
+    found = learned(values)
+    assert torch.equal(found, FakeQuantizedActivation(SCALE, ZERO_POINT)(values))
+    assert learned.ends() == pytest.approx((LOW, HIGH))
+    found.sum().backward()
+    exact = values / SCALE
+    level = exact.round().clamp(-ZERO_POINT, 255 - ZERO_POINT)
+    is_inside = level == exact.round()
+    by_value = torch.where(is_inside, level - exact, level)
+    assert learned.growth.grad.item() == pytest.approx(float(by_value.sum()) * SCALE / (301 * 255) ** 0.5, rel=1e-3)
 
 
 @pytest.mark.parametrize("largest", [127, 64])

@@ -8,14 +8,14 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import fx
 
 from app.core.errors import Invalid
 from app.core.recipes import FineTuning, MagnitudePruning, QuantizationAwareTraining, StaticQuantization, Step
 from tests.worker.training.tasks import accuracy, dataset, network, run_for, same, unlabelled, weights
+from worker.evaluation.answers import relative_error
 from worker.exporting.onnx import export_onnx
 from worker.network import Network
-from worker.quantization.simulation import simulated
+from worker.quantization.simulation import Simulation, simulated
 from worker.techniques import apply
 
 LEARNING: dict[str, Any] = {"epochs": 30, "batch_size": 16, "learning_rate": 0.03, "early_stop": False}
@@ -69,22 +69,38 @@ def test_it_recovers_what_plain_int8_loses(tmp_path: Path, labels: str) -> None:
     assert trained > plain + 0.6 * (exact - plain)
 
 
-def test_the_file_answers_as_the_network_did_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[fx.GraphModule] = []
+@pytest.mark.parametrize("ranges", ["fixed", "learned"])
+def test_the_file_answers_as_the_network_did_in_training(
+    ranges: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Simulation] = []
 
-    def kept(*arguments: Any) -> fx.GraphModule:
+    def kept(*arguments: Any) -> Simulation:
         made.append(simulated(*arguments))
         return made[-1]
 
     monkeypatch.setattr("worker.techniques.quantization_aware_training.simulated", kept)
     given = with_outliers()
-    trained = changed(QuantizationAwareTraining(**SHORT), given)
+    trained = changed(QuantizationAwareTraining(ranges=ranges, **SHORT), given)
     inputs, _ = dataset().test.take(range(60))
     with torch.no_grad():
-        rounded, exact = (module(*inputs.values()).numpy() for module in (made[0], trained.module))
+        rounded, exact = (module(*inputs.values()).numpy() for module in (made[0].module, trained.module))
     from_file = answers(written(trained, tmp_path))
     assert np.abs(from_file - rounded).max() < 0.02 * np.abs(exact).max()
     assert np.abs(from_file - exact).max() > 0.1 * np.abs(exact).max()
+
+
+def test_learned_ranges_come_nearer_to_the_upload(tmp_path: Path) -> None:
+    """Without the values of two units, which a smaller range cuts off, the others have levels."""
+    given = with_outliers()
+    inputs, _ = dataset().test.take(range(60))
+    with torch.no_grad():
+        wanted = given.module(*inputs.values()).numpy()
+    errors = {}
+    for ranges in ("fixed", "learned"):
+        step = QuantizationAwareTraining(labels="none", ranges=ranges, **LEARNING)
+        errors[ranges] = relative_error(answers(written(changed(step, given), tmp_path)), wanted)
+    assert errors["learned"] < 0.7 * errors["fixed"]
 
 
 def test_without_labels_it_learns_from_the_upload_alone() -> None:
