@@ -11,6 +11,9 @@ from typer.core import TyperGroup
 from app.cli import compare, compress, datasets, doctor, jobs, keys, models, plan, service, studies
 from app.cli.connection import USUAL_URL, Connection
 
+UNAUTHORIZED = 401
+HOW_TO_GIVE_A_KEY = "Give a command its key with --key or the variable MODELPRESS_KEY."
+
 
 class OptionsAnywhere(TyperGroup):
     """Takes the options of all commands behind a command, too."""
@@ -78,6 +81,7 @@ def _told_plainly(error: Exception) -> str | None:
     from app.client import ClientProblem
     from app.core.errors import Problem
 
-    if isinstance(error, Problem | ClientProblem):
-        return f"{error.title}.{os.linesep}{error.detail}"
-    return None
+    if not isinstance(error, Problem | ClientProblem):
+        return None
+    told = f"{error.title}.{os.linesep}{error.detail}"
+    return f"{told}{os.linesep}{HOW_TO_GIVE_A_KEY}" if error.status == UNAUTHORIZED else told

@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
 from app.cli.connection import _answers
-from app.cli.root import application
+from app.cli.root import _told_plainly, application
+from app.client import ClientProblem
 from app.core import workers
 from app.core.events import add_event
 from app.core.measurements import Epoch
@@ -101,6 +102,24 @@ def test_a_problem_is_told_in_plain_words(url: str) -> None:
     assert told.returncode == 1
     assert "job_none" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"{noun} {verb}" for noun in ("models", "datasets", "jobs", "studies") for verb in ("show", "delete")]
+    + [f"{noun} {verb}" for noun in ("jobs", "studies") for verb in ("watch", "cancel", "download")],
+)
+def test_what_is_not_there_is_named(url: str, words: str, tmp_path: Path) -> None:
+    problem = run("--url", url, *words.split(), "nothing_of_the_kind").exception
+    assert isinstance(problem, ClientProblem)
+    assert (problem.status, "'nothing_of_the_kind'" in problem.detail) == (404, True)
+
+
+def test_without_its_key_a_command_says_how_to_give_it() -> None:
+    told = _told_plainly(ClientProblem("A valid key is needed", "Send one.", code="unauthorized", status=401))
+    assert told is not None
+    assert "--key" in told
+    assert "--key" not in (_told_plainly(ClientProblem("No", "No.", code="not_found", status=404)) or "")
 
 
 def test_the_doctor_shows_what_the_sandbox_holds_and_fails_without_a_worker(url: str, app: FastAPI) -> None:
