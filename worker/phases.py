@@ -121,7 +121,8 @@ class JobRunner:
         assert folder.model is not None
         sensitivity.check(folder.model, folder.dataset)
         children = self._children(hold, folder, limits.seconds, limits.memory_mb)
-        task = MeasureSensitivity(model=model, dataset=folder.dataset_file(), seed=seed, seconds=SENSITIVITY_SECONDS)
+        seconds = hold.claim.request.get("seconds", SENSITIVITY_SECONDS)
+        task = MeasureSensitivity(model=model, dataset=folder.dataset_file(), seed=seed, seconds=seconds)
         found = children.run(task, 0, 1)
         assert isinstance(found, Sensitivity)
         files = write_sensitivity(hold.claim, folder, seed, found)

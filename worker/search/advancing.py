@@ -1,5 +1,5 @@
-"""What a search does next: first the network as it is, then what is known to work, then what the sampler draws; when
-trials or seconds are used up, the gate for the last candidates; then it is over.
+"""What a search does next: first the network as it is, then a sensitivity analysis and what is known to work, then what
+the sampler draws; when trials or seconds are used up, the gate for the last candidates; then it is over.
 
 Worked out on what was read, and written only where nothing has changed meanwhile: two workers may be at it at once.
 """
@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -18,10 +19,11 @@ from app.core.errors import Problem
 from app.core.events import add_study_event
 from app.core.facts import DatasetFacts, ModelInspection
 from app.core.job_options import JobOptions, RunOptions
-from app.core.jobs import cancel_row, new_row, queue_row
+from app.core.jobs import JobKind, cancel_row, new_row, queue_row
 from app.core.keys import Caller
 from app.core.measurements import OutputFormat, Result
 from app.core.recipes.recipe import Recipe
+from app.core.sensitivities import Sensitivity
 from app.core.studies.comparing import Comparison, StudyJob, compared
 from app.core.studies.gate import GateOptions
 from app.core.studies.lifecycle import conclude_if_over
@@ -36,6 +38,9 @@ from worker.search.sampling import Drawn, Trial
 from worker.search.space import AS_IT_IS, Choices, Space
 from worker.search.suggestions import suggestions
 
+# Of a search's seconds; less than the fewest would tell too little.
+FOR_SENSITIVITY, FEWEST_SECONDS_FOR_SENSITIVITY, MOST_SECONDS_FOR_SENSITIVITY = 1 / 15, 5, 60
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -45,6 +50,7 @@ class Standing:
     request: StudyRequest
     search: Search
     trials: tuple[StudyJob, ...]
+    sensitivity: JobRow | None
     gate: JobRow | None
     model: ModelRow
     dataset: DatasetRow | None
@@ -62,6 +68,10 @@ class Standing:
         """By job; the first trial's are always the same."""
         return {self.trials[0].row.id: AS_IT_IS, **((self.study.state or {}).get("choices") or {})}
 
+    @property
+    def is_measuring_sensitivity(self) -> bool:
+        return self.sensitivity is not None and self.sensitivity.status in UNENDED
+
     def comparison(self) -> Comparison:
         return compared(self.trials)
 
@@ -71,8 +81,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Move:
-    """What is to be written: trials to add, jobs to cancel, the gate to read for some jobs, or the end."""
+    """What is to be written: a sensitivity analysis and trials to add, jobs to cancel, the gate to read for some jobs,
+    or the end."""
 
+    measure_sensitivity: bool = False
     add: tuple[Drawn, ...] = ()
     cancel: tuple[str, ...] = ()
     gate: tuple[str, ...] = ()
@@ -106,6 +118,7 @@ def _standing(session: Session, study_id: str) -> Standing | None:
         request=request,
         search=request.search,
         trials=tuple(StudyJob.of(row) for row in rows if row.kind == "compress"),
+        sensitivity=next((row for row in rows if row.kind == "sensitivity"), None),
         gate=next((row for row in rows if row.kind == "gate"), None),
         model=session.get_one(ModelRow, study.model_id),
         dataset=session.get(DatasetRow, study.dataset_id) if study.dataset_id else None,
@@ -115,23 +128,45 @@ def _standing(session: Session, study_id: str) -> Standing | None:
 def _is_as_it_was(session: Session, standing: Standing) -> bool:
     study = session.get(StudyRow, standing.study.id, with_for_update=True)
     jobs = session.scalar(select(func.count()).where(JobRow.study_id == standing.study.id))
-    known = len(standing.trials) + (standing.gate is not None)
+    known = len(standing.trials) + sum(row is not None for row in (standing.sensitivity, standing.gate))
     return study is not None and study.open and jobs == known
 
 
 def next_move(standing: Standing, slots: int, now: float) -> Move:
     if standing.gate is not None:
         return Move(conclude=standing.gate.status not in UNENDED)
-    has_result = any(trial.result is not None for trial in standing.trials)
-    if standing.is_time_over(now) and standing.unended:
-        # The first one to succeed is waited for: there is to be something to show.
-        late = standing.unended if has_result else standing.unended[1:]
-        return Move(cancel=tuple(trial.row.id for trial in late if not trial.row.cancel_requested))
-    added = () if standing.is_time_over(now) else tuple(_next_trials(standing, slots))
-    if added or standing.unended:
-        return Move(add=added)
+    if standing.is_time_over(now) and (standing.unended or standing.is_measuring_sensitivity):
+        return Move(cancel=tuple(row.id for row in _late(standing) if not row.cancel_requested))
+    if not standing.is_time_over(now):
+        needed = _needs_sensitivity(standing)
+        added = tuple(_next_trials(standing, slots - needed - standing.is_measuring_sensitivity))
+        if needed or added:
+            return Move(measure_sensitivity=needed, add=added)
+    if standing.unended or standing.is_measuring_sensitivity:
+        return Move()
     last = tuple(point.job for point in candidates(standing.comparison(), standing.search))
     return Move(gate=last, conclude=not last)
+
+
+def _late(standing: Standing) -> Iterator[JobRow]:
+    """All but the first trial, if none has succeeded: there is to be something to show."""
+    has_result = any(trial.result is not None for trial in standing.trials)
+    yield from (trial.row for trial in standing.unended[0 if has_result else 1 :])
+    if standing.sensitivity is not None and standing.is_measuring_sensitivity:
+        yield standing.sensitivity
+
+
+def _needs_sensitivity(standing: Standing) -> bool:
+    """Once it is known that the network can be worked on, if there is time for it, and trials that could use it."""
+    space = _space(standing)
+    return (
+        standing.sensitivity is None
+        and standing.trials[0].result is not None
+        and len(standing.trials) == 1 < standing.search.trials
+        and standing.search.seconds * FOR_SENSITIVITY >= FEWEST_SECONDS_FOR_SENSITIVITY
+        and space is not None
+        and space.has_pruning("structured")
+    )
 
 
 def _next_trials(standing: Standing, slots: int) -> Iterator[Drawn]:
@@ -147,11 +182,13 @@ def _space(standing: Standing) -> Space | None:
     if standing.model.inspection is None:
         return None
     data = standing.dataset.facts if standing.dataset else None
+    found = standing.sensitivity.result if standing.sensitivity else None
     return Space(
         ModelInspection.model_validate(standing.model.inspection).facts,
         standing.options,
         standing.search,
         DatasetFacts.model_validate(data) if data else None,
+        None if found is None else Sensitivity.model_validate(found),
     )
 
 
@@ -190,6 +227,8 @@ def _can_run(recipe: Recipe, standing: Standing) -> bool:
 
 def _carry_out(session: Session, standing: Standing, move: Move) -> None:
     study = session.get_one(StudyRow, standing.study.id)
+    if move.measure_sensitivity:
+        _queue_sensitivity(session, study, standing)
     if move.add:
         _add(session, study, standing, move.add)
     for job in move.cancel:
@@ -218,9 +257,18 @@ def _queue_gate(session: Session, study: StudyRow, standing: Standing, jobs: Col
         measure=standing.options.measure,
         limits=standing.options.limits,
     )
-    row = new_row(study.owner, "gate", options.model_dump(mode="json"), standing.model, standing.dataset)
+    _queue(session, study, standing, "gate", options.model_dump(mode="json"))
+
+
+def _queue_sensitivity(session: Session, study: StudyRow, standing: Standing) -> None:
+    seconds = min(MOST_SECONDS_FOR_SENSITIVITY, standing.search.seconds * FOR_SENSITIVITY)
+    _queue(session, study, standing, "sensitivity", {"seed": standing.request.seeds[0], "seconds": seconds})
+
+
+def _queue(session: Session, study: StudyRow, standing: Standing, kind: JobKind, request: dict[str, Any]) -> None:
+    row = new_row(study.owner, kind, request, standing.model, standing.dataset)
     row.study_id = study.id
-    add_study_event(session, study.id, "job_added", {"job": row.id, "control": False, "seed": options.seed})
+    add_study_event(session, study.id, "job_added", {"job": row.id, "control": False, "seed": request["seed"]})
     queue_row(session, row)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
+from math import ceil
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter
@@ -15,6 +17,7 @@ from app.core.recipes import TECHNIQUES, Distillation, Step
 from app.core.recipes.recipe import Recipe
 from app.core.recipes.structured_pruning import RECURRENT, thinned
 from app.core.recipes.training import is_image
+from app.core.sensitivities import Sensitivity
 from app.core.studies.requests import Search
 
 Choices = Mapping[str, Any]
@@ -37,6 +40,10 @@ _CRITERIA = (SOLVED, "taylor", "l2", "group_norm")
 # Of a search's seconds, what one training should take, at the rate of an idle core, and what it may take.
 _MEANT_FOR_TRAINING, _MOST_FOR_TRAINING = 1 / 12, 1 / 6
 MOST_EPOCHS = 12
+# Where each layer has lost half of its units alone, its sensitivity is compared. What stays of the most sensitive ones
+# and of the others is what would stay of all alike, to the power of:
+_JUDGED_AT, _SENSITIVE, _OTHERS = 0.5, 0.6, 1.15
+FEWEST_GROUPS = 3
 
 
 class Chooser(Protocol):
@@ -53,12 +60,13 @@ class Chooser(Protocol):
 
 @dataclass(frozen=True)
 class Space:
-    """`data` is None as long as nothing is known of it."""
+    """`data` and `sensitivity` are None as long as nothing is known of them."""
 
     facts: ModelFacts
     options: RunOptions
     search: Search
     data: DatasetFacts | None = None
+    sensitivity: Sensitivity | None = None
 
     def recipe(self, chooser: Chooser) -> Recipe:
         """What the chooser chooses, part by part; it is asked only for what there is a choice of."""
@@ -74,6 +82,10 @@ class Space:
         """Hidden units of recurrent layers can't be solved for."""
         fitting = (name for name in _CRITERIA if self._fits(_PRUNINGS["structured"] | _by(name)))
         return [name for name in fitting if name != SOLVED or not self.facts.layer_types() & RECURRENT]
+
+    def scopes(self) -> list[str]:
+        """Of structured pruning; `sensitivity` gives each layer a ratio of its own."""
+        return ["layer", *(["sensitivity"] if self._groups_by_error() else []), "global", "isomorphic"]
 
     def precisions(self) -> list[str]:
         left = (name for name in self._steps_of_precisions() if not (self._is_auto and name in _MADE_BY_AUTO))
@@ -106,12 +118,28 @@ class Space:
 
     def _pruning(self, prune: str, chooser: Chooser) -> Iterator[dict[str, Any]]:
         low, high = _RATIOS[prune]
-        amount = {"ratio": round(chooser.suggest_float(f"{prune}_ratio", low, high, step=0.05), 2)}
-        ways = {}
-        if prune == "structured":
-            ways = _by(chooser.suggest_categorical("criterion", self.criteria()))
-            ways["scope"] = chooser.suggest_categorical("scope", ["layer", "global", "isomorphic"])
+        ratio = round(chooser.suggest_float(f"{prune}_ratio", low, high, step=0.05), 2)
+        if prune != "structured":
+            yield _PRUNINGS[prune] | {"ratio": ratio}
+            return
+        ways = _by(chooser.suggest_categorical("criterion", self.criteria()))
+        scope = chooser.suggest_categorical("scope", self.scopes())
+        amount = {"ratios": self._ratios(ratio)} if scope == "sensitivity" else {"ratio": ratio, "scope": scope}
         yield _PRUNINGS[prune] | amount | ways
+
+    def _ratios(self, ratio: float) -> dict[str, float]:
+        """By pattern of layers: those of the most sensitive quarter lose less, all others a little more."""
+        groups = self._groups_by_error()
+        sensitive = groups[-ceil(len(groups) / 4) :]
+        less, more = (round(1 - (1 - ratio) ** power, 3) for power in (_SENSITIVE, _OTHERS))
+        return {**{escape(name): less for group in sensitive for name in group}, "*": more}
+
+    def _groups_by_error(self) -> list[tuple[str, ...]]:
+        """Layers that lose the same units, the least sensitive first; none where too few are known to tell."""
+        rows = () if self.sensitivity is None else self.sensitivity.layers
+        pruned = [row for row in rows if row.technique == "structured_pruning" and row.amount == _JUDGED_AT]
+        groups = [(row.layer, *row.tied) for row in sorted(pruned, key=lambda row: row.error)]
+        return groups if len(groups) >= FEWEST_GROUPS else []
 
     def _recovery(self, chooser: Chooser) -> Iterator[dict[str, Any]]:
         recover = chooser.suggest_categorical("recover", self.recoveries())

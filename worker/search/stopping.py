@@ -1,5 +1,5 @@
-"""Whether a trial that is still in training is hopeless: it stands lower than any did, at the same place, that kept to
-the budget in the end.
+"""Whether a trial that is still in training is hopeless: it stands far lower than any did, at the same place, that kept
+to the budget in the end.
 
 Optuna's percentile pruner decides (its median pruner is the one of 50), on the trials that have kept to the budget
 alone, with a percentile of 100: what is much smaller starts lower, and half of the good ones stand below their median.
@@ -25,8 +25,11 @@ from app.core.tables import JobRow, StudyRow
 
 # A training is looked at after each third of its epochs but the last.
 PARTS = 3
-# Of trials that kept to the budget; before that nothing is known.
+# Trainings that kept to the budget; before that nothing is known.
 FEWEST_KEPT = 3
+# Of what the budget allows: so far it may stand below the lowest of them. What is held back is few examples, and what
+# is smaller than all before begins lower.
+MARGIN = 3
 
 Curve = Mapping[int, float]
 """Validation quality after each part of the training, the larger the better."""
@@ -46,8 +49,8 @@ class Hopeless:
         stood, lowest = (figures.quality(metric, abs(each)) for each in (self.ended.validation_quality, self.lowest))
         return (
             f"Stopped early, after epoch {self.ended.epoch} of {self.ended.epochs}: {called(metric)} on held-back "
-            f"examples was {stood}. Of the {self.kept} trials so far that kept to the budget the lowest stood at "
-            f"{lowest} after as much of their training."
+            f"examples was {stood}. Of the {self.kept} trainings so far that kept to the budget the lowest stood at "
+            f"{lowest} after as many parts of them."
         )
 
 
@@ -93,8 +96,9 @@ def _kept_curves(trials: Sequence[StudyJob], search: Search) -> Iterator[Curve]:
 
 
 def _curve(result: Result) -> Curve:
-    """Of its first training that was to bring quality back; empty where there was none."""
-    epochs = next((step.epochs for step in result.steps if step.epochs and _is_recovery(step.technique)), ())
+    """Of its first training that was to bring quality back; empty where there was none, or another trial ran it."""
+    trained = (step for step in result.steps if step.epochs and _is_recovery(step.technique))
+    epochs = next((step.epochs for step in trained if step.run_by is None), ())
     parts = {_part_of(epoch): epoch for epoch in epochs}
     return {
         part: _upwards(epoch.metric, epoch.validation_quality)
@@ -104,7 +108,6 @@ def _curve(result: Result) -> Curve:
 
 
 def _is_below_all(quality: float, part: int, curves: Sequence[Curve], search: Search) -> bool:
-    """By more than the budget allows: what is held back is few examples."""
     import optuna  # which takes a second, and not every worker searches
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -114,5 +117,5 @@ def _is_below_all(quality: float, part: int, curves: Sequence[Curve], search: Se
         [optuna.trial.create_trial(value=curve[part], intermediate_values={part: curve[part]}) for curve in curves]
     )
     trial = study.ask()
-    trial.report(quality + (search.budget.max_quality_drop or 0.0), part)
+    trial.report(quality + MARGIN * (search.budget.max_quality_drop or 0.0), part)
     return trial.should_prune()

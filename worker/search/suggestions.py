@@ -11,6 +11,8 @@ from worker.search.space import AS_IT_IS, SOLVED, Choices, Space
 # Criterion and ratio of each layer; half of the units are about a quarter of the work.
 _LADDER = ((SOLVED, 0.65), ("taylor", 0.5), ("taylor", 0.75), (SOLVED, 0.8), ("taylor", 0.85), (SOLVED, 0.5))
 _LADDER_ENDS = ((SOLVED, 0.9), ("taylor", 0.3))
+# Where a sensitivity analysis has told how.
+_BY_SENSITIVITY = (0.8, 0.9)
 # So many come before the best of them is tried in other precisions.
 BEFORE_OTHER_PRECISIONS = 3
 
@@ -37,12 +39,13 @@ def _ladder(space: Space) -> Iterator[Choices]:
     if not space.has_pruning("structured"):
         return
     criteria = space.criteria()
+    by_sensitivity = "sensitivity" in space.scopes()
     for criterion, ratio in (*_LADDER, *_LADDER_ENDS):
         yield {
             "prune": "structured",
             "structured_ratio": ratio,
             "criterion": criterion if criterion in criteria else criteria[0],
-            "scope": "layer",
+            "scope": "sensitivity" if by_sensitivity and ratio in _BY_SENSITIVITY else "layer",
             "recover": space.recoveries()[0],
             "learning_rate": 2e-3,
             "epochs": space.most_epochs(),

@@ -11,6 +11,8 @@ from app.core.facts import LayerFacts
 from app.core.keys import LOCAL
 from app.core.measurements import ArtifactResult, Quality, Result, Verification
 from app.core.queue import Claim, Queue
+from app.core.recipes import StructuredPruning
+from app.core.sensitivities import LayerSensitivity, Sensitivity
 from app.core.settings import Settings
 from app.core.storage import Storage
 from app.core.studies import reading
@@ -39,7 +41,8 @@ def queue(database: Database, settings: Settings) -> Queue:  # noqa: F811
 
 
 def asked(database: Database, trials: int = 20, **search: object) -> Study:  # noqa: F811
-    body = {"budget": {"max_quality_drop": 0.01}, "minimize": "size", "trials": trials, **search}
+    """So short that sensitivity isn't measured, where `search` doesn't say otherwise."""
+    body = {"budget": {"max_quality_drop": 0.01}, "minimize": "size", "trials": trials, "seconds": 60, **search}
     request = {"model": "model_1", "dataset": "dataset_1", "search": body}
     return submit_study(database, LOCAL, StudyRequest.model_validate(request))
 
@@ -72,6 +75,33 @@ def end_one(
         queue.finish(session, claim, "succeeded", result=succeeded(size, quality).model_dump(mode="json"))
     advance_search(database, study.id, slots)
     return claim.job
+
+
+def end_sensitivity(database: Database, queue: Queue, study: Study) -> JobRow:  # noqa: F811
+    """It finds three groups, of which `conv` matters most."""
+    claim = queue.claim(("sensitivity",))
+    assert claim is not None
+    judged = Quality(metric="accuracy", value=0.9, examples=500, labelled=True, synthetic=False)
+    errors = {"conv": 0.3, "a[0]": 0.1, "fc": 0.2}
+    rows = tuple(
+        LayerSensitivity(
+            layer=layer,
+            technique="structured_pruning",
+            amount=0.5,
+            quality=0.9,
+            quality_change=0,
+            agreement=None,
+            kl_divergence=None,
+            error=error,
+        )
+        for layer, error in errors.items()
+    )
+    found = Sensitivity(baseline=judged, layers=rows, complete=True)
+    with database.writing() as session:
+        queue.finish(session, claim, "succeeded", result=found.model_dump(mode="json"))
+    advance_search(database, study.id, slots=1)
+    with database.reading() as session:
+        return session.get_one(JobRow, claim.job)
 
 
 def read_gate(database: Database, queue: Queue, study: Study, change: float) -> JobRow:  # noqa: F811
@@ -118,6 +148,30 @@ def test_first_the_network_as_it_is_then_what_is_known_to_work_as_slots_allow(
     assert (grown.status, grown.gate) == ("running", None)
     recipes = [point.recipe for point in grown.points]
     assert all(recipe not in recipes[:number] for number, recipe in enumerate(recipes))
+
+
+def test_a_sensitivity_analysis_gives_layers_ratios_of_their_own(database: Database, queue: Queue) -> None:  # noqa: F811
+    study = asked(database, seconds=900)
+    end_one(database, queue, study)
+    assert queue.claim(("compress",)) is None, "with one slot it goes first"
+    row = end_sensitivity(database, queue, study)
+    assert row.request["seconds"] == 60
+    for _ in range(14):
+        end_one(database, queue, study, quality=0.9)
+    steps = [point.recipe.steps or () for point in shown(database, study).points]
+    ratios = [step.ratios for of_one in steps for step in of_one if isinstance(step, StructuredPruning) and step.ratios]
+    assert {"conv": 0.619, "*": 0.843} in ratios
+
+
+def test_no_sensitivity_is_measured_where_nothing_would_follow_from_it(
+    database: Database,  # noqa: F811
+    queue: Queue,
+) -> None:
+    for asked_for in ({"trials": 1}, {"seconds": 60}):
+        study = asked(database, **asked_for)
+        end_one(database, queue, study)
+        reading.cancel(database, LOCAL, study.id)
+    assert queue.claim(("sensitivity",)) is None
 
 
 def test_the_best_network_is_tried_in_other_precisions_before_more_are_trained(
@@ -184,12 +238,12 @@ def test_when_its_seconds_are_over_what_waits_is_canceled_and_the_best_is_judged
     queue: Queue,
     storage: Storage,  # noqa: F811
 ) -> None:
-    study = asked(database, seconds=100)
+    study = asked(database)
     end_one(database, queue, study)
     advance_open(database, storage, slots=1)
     assert {point.status for point in shown(database, study).points[1:]} == {"queued"}
     with database.writing() as session:
-        session.get_one(StudyRow, study.id).started_at = time.time() - 101
+        session.get_one(StudyRow, study.id).started_at = time.time() - 61
     for _ in range(2):
         advance_open(database, storage, slots=1)
     assert {point.status for point in shown(database, study).points[1:]} == {"canceled"}
