@@ -63,6 +63,32 @@ JSON_EXAMPLES = {
             "seed": 0,
         },
     },
+    "thinner": {
+        "summary": "Half of the channels removed, trained by the upload's answers, in the best format and precision",
+        "value": {
+            "model": "model_…",
+            "dataset": "dataset_…",
+            "recipe": {
+                "steps": [
+                    {"technique": "structured_pruning", "ratio": 0.5, "criterion": "taylor"},
+                    {"technique": "distillation", "epochs": 3},
+                ]
+            },
+            "outputs": ["auto"],
+            "minimize": "size",
+        },
+    },
+    "mixed precision": {
+        "summary": "As few bits for each layer as one point of quality allows",
+        "value": {
+            "model": "model_…",
+            "dataset": "dataset_…",
+            "recipe": {
+                "steps": [{"technique": "mixed_precision", "bits": [4, 8], "budget": {"max_quality_drop": 0.01}}]
+            },
+            "outputs": ["onnx"],
+        },
+    },
 }
 
 REQUEST_BODY: dict[str, Any] = {

@@ -101,6 +101,17 @@ def test_jobs_can_be_sent_as_they_are_shown(client: TestClient, document: Any, m
         assert answer.status_code == 202, answer.text
 
 
+def test_sensitivity_can_be_asked_for_as_it_is_shown(
+    client: TestClient, document: Any, model: str, dataset: str
+) -> None:
+    shown = request_examples(document, "/v1/models/{model_id}/sensitivity", "application/json")
+    assert {len(body) for body in shown} == {0, 2}
+    for body in shown:
+        sent = {key: {"dataset": dataset}.get(key, value) for key, value in body.items()}
+        answer = client.post(f"/v1/models/{model}/sensitivity", json=sent)
+        assert answer.status_code == 202, answer.text
+
+
 def test_plans_can_be_asked_for_as_they_are_shown(client: TestClient, document: Any) -> None:
     with client.app.state.context.database.writing() as session:
         session.add_all([model_row(), dataset_row()])
