@@ -10,7 +10,7 @@ from worker.search.space import AS_IT_IS, SOLVED, Choices, Space
 
 # Criterion and ratio of each layer; half of the units are about a quarter of the work.
 _LADDER = ((SOLVED, 0.65), ("taylor", 0.5), ("taylor", 0.75), (SOLVED, 0.8), ("taylor", 0.85), (SOLVED, 0.5))
-_LADDER_ENDS = ((SOLVED, 0.9), ("taylor", 0.3))
+_LADDER_ENDS = ((SOLVED, 0.9), (SOLVED, 0.95), ("taylor", 0.3))
 # Where a sensitivity analysis has told how.
 _BY_SENSITIVITY = (0.8, 0.9)
 # So many come before the best of them is tried in other precisions.

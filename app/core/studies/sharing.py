@@ -26,8 +26,9 @@ def shared_steps(one: JobRow, other: JobRow) -> int:
 
 
 def _lasting_steps(row: JobRow) -> list[Any]:
-    """A preset's steps are known only to the job itself; all of them quantize."""
-    steps = row.request["recipe"].get("steps") or ()
+    """A preset's steps are known only to the job itself; all of them quantize. What a search asks beside its trials has
+    no recipe."""
+    steps = row.request.get("recipe", {}).get("steps") or ()
     return list(takewhile(lambda step: TECHNIQUES[step["technique"]].stage != "quantize", steps))
 
 
