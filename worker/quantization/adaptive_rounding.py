@@ -20,6 +20,8 @@ _LOW, _HIGH = -0.1, 1.1
 _POWERS = (20.0, 2.0)
 _REGULARISED_FROM = 0.2
 _STRENGTH = 0.01
+# A Gram matrix of shape [groups, in, in], or two factors of which it is the product.
+_Gram = tuple[Tensor, ...]
 
 
 def round_adaptively(model: onnx.ModelProto, feeds: Iterable[Feed], rounding: Rounding) -> None:
@@ -30,22 +32,28 @@ def round_adaptively(model: onnx.ModelProto, feeds: Iterable[Feed], rounding: Ro
     E[x x'], of one size whatever their number.
     """
     for node in weighted_nodes(model):
-        gram = _gram(model, node, feeds)
-        if gram is not None:
-            node.store(_rounded(node, gram, rounding))
+        # torch can't unfold what convolutions in 1 and 3 dimensions take.
+        if node.node.op_type != "Conv" or node.weight.ndim == 4:
+            node.store(_rounded(node, _gram(model, node, feeds), rounding))
 
 
-def _gram(model: onnx.ModelProto, node: WeightedNode, feeds: Iterable[Feed]) -> Tensor | None:
-    """E[x x'] of what the layer's weights are multiplied with: [groups, in, in]. None for convolutions in 1 and 3
-    dimensions, which torch can't unfold."""
-    if node.node.op_type == "Conv" and node.weight.ndim != 4:
-        return None
-    total, count = torch.zeros(()), 0
+def _gram(model: onnx.ModelProto, node: WeightedNode, feeds: Iterable[Feed]) -> _Gram:
+    """E[x x'] of what the layer's weights are multiplied with: X and X' / n where there are fewer than half as many
+    examples as the layer takes numbers, so that a product with both is less work than one with the matrix."""
+    total: Tensor | None = None
+    parts, count = list[Tensor](), 0
     for batch in values(model, [node.input], feeds):
         columns = _columns(node, torch.from_numpy(batch[node.input]))
-        total = total + columns @ columns.mT
+        parts.append(columns)
         count += columns.shape[-1]
-    return total / count
+        if total is not None or 2 * count > columns.shape[1]:
+            together = torch.cat(parts, dim=-1)
+            total = together @ together.mT + (0 if total is None else total)
+            parts.clear()
+    if total is not None:
+        return (total / count,)
+    together = torch.cat(parts, dim=-1)
+    return together, together.mT / count
 
 
 def _columns(node: WeightedNode, inputs: Tensor) -> Tensor:
@@ -62,7 +70,7 @@ def _columns(node: WeightedNode, inputs: Tensor) -> Tensor:
     )
 
 
-def _rounded(node: WeightedNode, gram: Tensor, rounding: Rounding) -> np.ndarray:
+def _rounded(node: WeightedNode, gram: _Gram, rounding: Rounding) -> np.ndarray:
     scales = torch.from_numpy(np.broadcast_to(rounding.scales(node.weight), node.weight.shape).copy())
     exact = torch.from_numpy(node.weight.copy()) / scales
     # The largest weight must stay where it is, for the quantizer to find the same scale.
@@ -74,21 +82,20 @@ def _rounded(node: WeightedNode, gram: Tensor, rounding: Rounding) -> np.ndarray
     return rounded
 
 
-def _chosen(floor: Tensor, exact: Tensor, fraction: Tensor, scales: Tensor, gram: Tensor) -> Tensor:
+def _chosen(floor: Tensor, exact: Tensor, fraction: Tensor, scales: Tensor, gram: _Gram) -> Tensor:
     """1 where a weight is rounded up, 0 where down, as good as to the nearest or better."""
     free = fraction > 0
     nearest = free & (fraction >= 0.5)
     unit = _error((floor + nearest - exact) * scales, gram) or 1.0
     bounded = fraction.clamp(1e-3, 1 - 1e-3)
     choice = torch.log((bounded - _LOW) / (_HIGH - bounded))
-    optimizer = torch.optim.Adam([choice], lr=_LEARNING_RATE)
+    optimizer = torch.optim.Adam([choice], lr=_LEARNING_RATE, fused=True)
     for step in range(_STEPS):
         sigmoid = torch.sigmoid(choice)
-        stretched = sigmoid * (_HIGH - _LOW) + _LOW
-        soft = torch.where(free, stretched.clamp(0, 1), 0.0)
+        soft = (sigmoid * (_HIGH - _LOW) + _LOW).clamp(0, 1) * free
         by_error = 2 / unit * _times((floor + soft - exact) * scales, gram) * scales
         # Clamped choices, and weights that are whole numbers already, don't move.
-        moves = free & (stretched > 0) & (stretched < 1)
+        moves = (soft > 0) & (soft < 1)
         slope = (_HIGH - _LOW) * sigmoid * (1 - sigmoid)
         choice.grad = (by_error + _towards_a_decision(soft, step / _STEPS)) * slope * moves
         optimizer.step()
@@ -107,12 +114,15 @@ def _towards_a_decision(soft: Tensor, progress: float) -> Tensor:
     return -2 * _STRENGTH * power * undecided.sign() * undecided.abs().pow(power - 1)
 
 
-def _error(difference: Tensor, gram: Tensor) -> float:
+def _error(difference: Tensor, gram: _Gram) -> float:
     """E |difference x|^2"""
     return float((_times(difference, gram) * difference).sum())
 
 
-def _times(difference: Tensor, gram: Tensor) -> Tensor:
+def _times(difference: Tensor, gram: _Gram) -> Tensor:
     """Each group of rows by its Gram matrix: half of the error's gradient. By hand it takes one product of matrices in
     place of the three of automatic differentiation."""
-    return (difference.reshape(gram.shape[0], -1, gram.shape[1]) @ gram).reshape(difference.shape)
+    rows = difference.reshape(gram[0].shape[0], -1, gram[0].shape[1])
+    for factor in gram:
+        rows = rows @ factor
+    return rows.reshape(difference.shape)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.worker.quantization.graphs import feeds, graph, normal, run, stored
 from worker.quantization.adaptive_rounding import round_adaptively
@@ -124,6 +125,19 @@ def test_what_was_rounded_adaptively_is_found_again_by_the_quantizer() -> None:
     assert np.allclose(PER_CHANNEL.to_nearest(weight), weight, atol=1e-6)
     assert np.allclose(PER_CHANNEL.scales(weight), PER_CHANNEL.scales(stored(coarse(), "w")), rtol=1e-5)
     assert np.abs(weight - stored(coarse(), "w")).max() < PER_CHANNEL.scales(weight).max()
+
+
+def test_a_wide_layer_of_few_examples_takes_less_work_for_the_same_weights() -> None:
+    """The same examples ten times over have the same Gram matrix, and more of them than the layer takes numbers."""
+    few, rounded_weights, work = normal(24, 400), list[np.ndarray](), list[int]()
+    for examples in (few, np.tile(few, (10, 1))):
+        model = graph("y = Gemm<transB = 1>(x, w)", {"w": normal(8, 400)}, inputs="float[N, 400] x")
+        with FlopCounterMode(display=False) as counter:
+            round_adaptively(model, feeds(examples, 24), Rounding(True, 7))
+        rounded_weights.append(stored(model, "w"))
+        work.append(counter.get_total_flops())
+    assert (rounded_weights[0] == rounded_weights[1]).mean() > 0.99
+    assert work[0] < 0.15 * work[1]
 
 
 def test_convolutions_are_rounded_adaptively() -> None:
