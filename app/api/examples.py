@@ -217,7 +217,7 @@ PLAN: dict[str, Any] = {
         "nonzero_parameters": 34826,
         "macs": 2440960,
         "seconds": 4.6,
-        "memory_mb": 190.7,
+        "memory_mb": 310.7,
     },
     "files": [{"name": "model.onnx", "format": "onnx", "size_bytes": 37039}],
     "basis": {
