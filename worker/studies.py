@@ -23,6 +23,8 @@ def advance(database: Database, storage: Storage, study_id: str, slots: int) -> 
         advance_search(database, study_id, slots)
     except Problem as problem:
         log.warning("search not advanced", study=study_id, problem=problem.detail)
+    except Exception:  # what is wrong with one search mustn't end the thread that works on all jobs
+        log.exception("search not advanced", study=study_id)
     with database.reading() as session:
         study = session.get(StudyRow, study_id)
     if study is None or study.status not in UNENDED:

@@ -163,6 +163,13 @@ def test_a_sensitivity_analysis_gives_layers_ratios_of_their_own(database: Datab
     assert {"conv": 0.619, "*": 0.843} in ratios
 
 
+def test_with_two_slots_a_trial_runs_beside_the_analysis(database: Database, queue: Queue) -> None:  # noqa: F811
+    study = asked(database, seconds=900)
+    end_one(database, queue, study, slots=2)
+    assert techniques(shown(database, study))[1:] == [["structured_pruning", "distillation"]]
+    assert queue.claim(("sensitivity",)) is not None
+
+
 def test_no_sensitivity_is_measured_where_nothing_would_follow_from_it(
     database: Database,  # noqa: F811
     queue: Queue,
