@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from app.core.errors import Invalid
+from app.core.measurements import OutputFormat
 from app.core.recipes import StructuredPruning
 from app.core.recipes.schedules import Schedule
 from app.core.recipes.structured_pruning import PruningTarget
@@ -252,3 +253,13 @@ def test_torch_pruning_finds_the_same_channels() -> None:
     for name, parameter in pruned.module.named_parameters():
         assert parameter.shape == theirs.get_parameter(name).shape
     torch.testing.assert_close(pruned.run(example)[0], theirs(example).detach())
+
+
+@pytest.mark.parametrize(
+    ("round_to", "output", "told"), [(1, "onnx", True), (4, "onnx", False), (1, "torchscript", False)]
+)
+def test_convolutions_that_become_slow_are_told(round_to: int, output: OutputFormat, *, told: bool) -> None:
+    network, run = images()
+    run.formats = (output,)
+    apply(StructuredPruning(ratio=0.5, scope="layer", round_to=round_to), network, run)
+    assert any("Of 2 convolutions" in warning for warning in run.warnings) is told
