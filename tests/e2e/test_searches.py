@@ -1,11 +1,12 @@
 """A search by the real service, from its first trial to the gate."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from app.cli.embedded_service import Service, running_service
 from app.client import Client
@@ -64,3 +65,36 @@ def test_it_finds_a_recipe_and_judges_it_by_examples_that_no_trial_saw(
         assert all(file.speedup is not None and file.peak_memory_mb is not None for file in study.gate.files)
         assert OF_A_TRIAL in best.warnings
         assert "On examples that no trial saw" in client.study_report(study.id)
+
+
+def uploaded(service: Service, folder: Path, network: nn.Module, **arrays: Tensor) -> dict[str, str]:
+    """What a search names."""
+    torch.jit.save(torch.jit.trace(network.eval(), torch.zeros(1, 8)), folder / "network.pt")
+    np.savez(folder / "data.npz", **{name: array.detach().numpy() for name, array in arrays.items()})
+    with Client(service.url) as client:
+        model = client.upload_model(folder / "network.pt").id
+        return {"model": model, "dataset": client.upload_dataset(folder / "data.npz").id}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", ["floats", "none"])
+def test_it_searches_by_squared_error_and_by_agreement_too(service: Service, tmp_path: Path, labels: str) -> None:
+    torch.manual_seed(1)
+    network = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1 if labels == "floats" else 3))
+    x_train, x_test = torch.randn(300, 8), torch.randn(200, 8)
+    if labels == "floats":
+        arrays = {"y_train": network(x_train)[:, 0], "y_test": network(x_test)[:, 0] + 0.5 * torch.randn(200)}
+    else:
+        arrays = {}
+    asked = uploaded(service, tmp_path, network, x_train=x_train, x_test=x_test, **arrays)
+    search = {"budget": {"max_quality_drop": 0.1}, "trials": 3, "seconds": 120}
+    with Client(service.url) as client:
+        study = client.wait_for_study(
+            client.submit_study({**asked, "search": search, "outputs": ["onnx"], "measure": {"repeats": 5}}).id, 200
+        )
+        assert (study.status, study.failures, len(study.points)) == ("succeeded", (), 3)
+        assert study.metric == ("mean_squared_error" if labels == "floats" else "agreement")
+        assert study.best is not None
+        assert study.best.met_budget in ("proved", "measured")
+        assert study.metric.replace("_", " ") in study.best.why
+        assert all(point.quality is not None for point in study.points)
