@@ -39,7 +39,7 @@ def computing_in_bfloat16(step: FloatCasting, network: Network, stored: Network,
     packed = {name: one for name, one in stored.packed.items() if name.rpartition(".")[0] not in norms}
     computing = replace(stored, before_tracing=(_change(step, network),), packed=packed)
     if step.compute == "bfloat16":
-        if not is_computed_here("bfloat16"):
+        if "torchscript" in run.formats and not is_computed_here("bfloat16"):
             run.warn(SLOWER_HERE)
         return computing
     return computing if _may_be_quicker(step, network, run) and _is_quicker(computing, stored, run) else stored
