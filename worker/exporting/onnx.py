@@ -13,6 +13,7 @@ from torch import fx, nn
 from worker.exporting.onnx_description import describe, number_values
 from worker.exporting.onnx_operators import check_operators
 from worker.exporting.onnx_shapes import shapes_in, with_shapes
+from worker.exporting.onnx_sizes import compute_sizes
 from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
 from worker.network import Network
@@ -61,7 +62,10 @@ def export_float(network: Network, path: Path) -> None:
             output_names=outputs,
             dynamic_axes=_free_dimensions(network) | {name: {0: "batch"} for name in outputs},
         )
-    _restore_names(path)
+    model = onnx.load(path)
+    _restore_names(model.graph)
+    compute_sizes(model)
+    onnx.save(model, path)
 
 
 @contextmanager
@@ -112,12 +116,10 @@ def _member(module: nn.Module, path: str) -> object:
     return getattr(module.get_submodule(owner), name)
 
 
-def _restore_names(path: Path) -> None:
+def _restore_names(graph: onnx.GraphProto) -> None:
     """Gives weights the names that they have in the state dict."""
-    model = onnx.load(path)
-    names = {w.name: w.name.replace(_SEPARATOR, ".") for w in model.graph.initializer if "onnx::" not in w.name}
-    for weight in model.graph.initializer:
+    names = {w.name: w.name.replace(_SEPARATOR, ".") for w in graph.initializer if "onnx::" not in w.name}
+    for weight in graph.initializer:
         weight.name = names.get(weight.name, weight.name)
-    for node in model.graph.node:
+    for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
-    onnx.save(model, path)
