@@ -15,7 +15,7 @@ from app.core.plans.rates import Rates
 from app.core.plans.work import PASSES, training_work
 from app.core.recipes import TECHNIQUES, Distillation, Step
 from app.core.recipes.recipe import Recipe
-from app.core.recipes.structured_pruning import RECURRENT, thinned
+from app.core.recipes.structured_pruning import QUICK_CHANNELS, RECURRENT, thinned
 from app.core.recipes.training import is_image
 from app.core.sensitivities import Sensitivity
 from app.core.studies.requests import Search
@@ -29,7 +29,7 @@ _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 # `auto` in `outputs` makes these files of every recipe that doesn't quantize.
 _MADE_BY_AUTO = frozenset({"int8-dynamic", "int8-weights", "int4-weights"})
 _PRUNINGS: Mapping[str, dict[str, Any]] = {
-    "structured": {"technique": "structured_pruning"},
+    "structured": {"technique": "structured_pruning", "round_to": QUICK_CHANNELS},
     "low_rank": {"technique": "low_rank_factorization"},
     "layers": {"technique": "layer_pruning"},
 }

@@ -6,13 +6,12 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from app.core.recipes import StructuredPruning
+from app.core.recipes.structured_pruning import QUICK_CHANNELS
 from worker.network import Network
 from worker.run import Run
 from worker.structure.rounds import prune_in_rounds
 from worker.techniques import apply
 
-# ONNX Runtime's quick convolutions take so many channels at a time, or a multiple of it.
-QUICK_CHANNELS = 4
 SLOW = (
     "Of {count} convolutions a number of channels is left that {quick} doesn't divide. ONNX Runtime computes those by "
     "a slower method, at times slower than before pruning: `round_to` of {quick} or 8 avoids it."

@@ -36,6 +36,8 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 FROM_DATA = frozenset({"taylor", "hessian", "apoz", "mean_activation", "stability", "reconstruction_error"})
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+# ONNX Runtime's quick convolutions take so many channels at a time, or a multiple of it.
+QUICK_CHANNELS = 4
 # A kernel of 5 x 5 in one channel; a filter that reads several channels through a smaller one is rarely so short.
 _LARGEST_DEPTHWISE = 25
 # Of a recurrent layer's weights, the part that reads its own outputs, if it reads no more inputs than it has outputs.

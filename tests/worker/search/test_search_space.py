@@ -47,6 +47,9 @@ def test_it_begins_with_what_is_known_to_work() -> None:
         step.ratio for recipe in first(AUTO) for step in recipe.steps or () if isinstance(step, StructuredPruning)
     ]
     assert (min(ratios), max(ratios), len(ratios)) == (0.3, 0.95, 9)
+    assert {
+        step.round_to for recipe in first(AUTO) for step in recipe.steps or () if isinstance(step, StructuredPruning)
+    } == {4}
     # `auto` makes files with weights in 4 bits of every trial.
     assert [step.bits for step in weights_in(first(AUTO))] == [3]
     assert [step.bits for step in weights_in(first(space("onnx")))] == [8, 4, 3]
