@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from app.core.facts import DatasetFacts
+from app.core.job_files import DatasetFile
 from app.core.messages import Message, Progress
-from app.core.tasks import DatasetFile, InspectDataset, Task
+from app.core.tasks import InspectDataset, Task
 from worker import forkserver
 from worker.child import Report
 from worker.children import run_child

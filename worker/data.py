@@ -22,7 +22,7 @@ from torch import Tensor
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts
 from app.core.inputs import InputSpec
-from app.core.tasks import DatasetFile, HalfOfTest
+from app.core.job_files import DatasetFile, HalfOfTest
 from worker.arrays import Array, open_arrays
 from worker.images import open_images
 

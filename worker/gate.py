@@ -9,12 +9,13 @@ from sqlalchemy import select
 
 from app.core.database import Database
 from app.core.errors import Problem
+from app.core.job_files import ModelFile
 from app.core.measurements import ArtifactResult, Latency, OutputFormat, Result, Speedup
 from app.core.results import speedup_of
 from app.core.storage import Storage
 from app.core.studies.gate import GateFile, GateOptions, GateReading
 from app.core.tables import ArtifactRow, JobRow
-from app.core.tasks import Compress, Compression, FileMeasurement, Measure, ModelFile, Time, Timings, WrittenFile
+from app.core.tasks import Compress, Compression, FileMeasurement, Measure, Time, Timings, WrittenFile
 from worker.children_of_job import ChildrenOfJob
 from worker.job_folder import JobFolder
 

@@ -13,13 +13,13 @@ from app.core.budgets import Budget
 from app.core.database import Database
 from app.core.errors import NotFound
 from app.core.facts import ModelFormat
+from app.core.job_files import DatasetFile, HalfOfTest, ModelFile
 from app.core.queue import Claim
 from app.core.settings import Settings
 from app.core.storage import Storage, no_space_left_is_a_problem
 from app.core.studies.requests import StudyRequest
 from app.core.sweeper import work_folder_name
 from app.core.tables import DatasetRow, JobModelRow, ModelRow, StudyRow
-from app.core.tasks import DatasetFile, HalfOfTest, ModelFile
 
 MODEL = "inputs/model"
 DATASET = "inputs/dataset"

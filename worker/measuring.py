@@ -4,19 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from app.core.budgets import Budget
 from app.core.errors import Problem
+from app.core.job_files import ModelFile
 from app.core.job_options import JobOptions
 from app.core.results import contenders
-from app.core.tasks import (
-    Compression,
-    FileMeasurement,
-    Judge,
-    Judged,
-    Measure,
-    ModelFile,
-    Time,
-    Timings,
-    WrittenFile,
-)
+from app.core.tasks import Compression, FileMeasurement, Judge, Judged, Measure, Time, Timings, WrittenFile
 from worker.children_of_job import ChildrenOfJob
 from worker.failures import Reported
 from worker.finishing import Measured, facts_of_files, facts_of_upload

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import singledispatch
 from pathlib import Path
 
+from app.core.job_files import ModelFile
 from app.core.messages import Progress
 from app.core.schemas import Schema
 from app.core.tasks import (
@@ -22,7 +23,6 @@ from app.core.tasks import (
     Judge,
     Measure,
     MeasureSensitivity,
-    ModelFile,
     Task,
     Time,
 )

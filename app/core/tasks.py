@@ -16,14 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from app.core.architectures import Architecture
 from app.core.details import MOST_TABLES, DetailTable
 from app.core.errors import ProblemBody
-from app.core.facts import WEIGHTS_ONLY, DatasetFacts, DatasetFormat, ModelFormat, ModelInspection
-from app.core.facts import Task as DataTask
-from app.core.images import ImageTransform
-from app.core.inputs import Inputs, InputsFrom, InputSpec
+from app.core.facts import DatasetFacts, ModelInspection
+from app.core.inputs import Inputs, InputSpec
 from app.core.instructions import Arithmetic
+from app.core.job_files import DatasetFile, InFolder, ModelFile
 from app.core.layer_changes import MOST_LAYERS, LayerChange
 from app.core.measurements import (
     Environment,
@@ -38,50 +36,6 @@ from app.core.measurements import (
 from app.core.recipes import Step
 from app.core.schemas import Schema
 from app.core.sensitivities import Sensitivity
-
-InFolder = Annotated[str, Field(pattern=r"^(inputs|outputs)(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", max_length=300)]
-"""A path relative to the job's folder. A child says such paths too, and none may lead out of there."""
-
-
-class ModelFile(Schema):
-    """`path` is relative to the job's folder. A pickled state dict arrives here as safetensors.
-
-    `base` is the model that the architecture names, `sha256` of the file as it was sent.
-    """
-
-    path: InFolder
-    format: ModelFormat
-    sha256: str | None = None
-    architecture: Architecture | None = None
-    base: "ModelFile | None" = None
-    inputs: Inputs | None = None
-    inputs_from: InputsFrom | None = None
-
-    @property
-    def is_weights_alone(self) -> bool:
-        """Weights without the network that they belong to: nothing can be computed with them."""
-        return self.format in WEIGHTS_ONLY and self.architecture is None
-
-    def formats(self) -> frozenset[ModelFormat]:
-        """Of all files that loading it reads."""
-        return frozenset({self.format}) | (self.base.formats() if self.base else frozenset())
-
-
-class HalfOfTest(Schema):
-    """One half of the test examples, which the `seed` has drawn. A search chooses by one, and proves by the other."""
-
-    half: Literal["choice", "gate"]
-    seed: int
-
-
-class DatasetFile(Schema):
-    """Of its test examples only the `part` is there for a child, if one is named."""
-
-    path: InFolder
-    format: DatasetFormat
-    task: DataTask | None = None
-    transform: ImageTransform | None = None
-    part: HalfOfTest | None = None
 
 
 class MeasureOptions(Schema):

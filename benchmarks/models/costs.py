@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from app.core.inputs import InputSpec
-from app.core.tasks import Compress, DatasetFile, ModelFile
+from app.core.job_files import DatasetFile, ModelFile
+from app.core.tasks import Compress
 
 # The format, and the step with the parameters that come nearest.
 EQUIVALENTS: dict[str, tuple[str, dict[str, Any]]] = {

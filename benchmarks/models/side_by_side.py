@@ -7,8 +7,9 @@ from typing import Any
 
 from app.core.inputs import InputSpec
 from app.core.intervals import ratio_of_medians, ratio_of_medians_ci95
+from app.core.job_files import DatasetFile, ModelFile
 from app.core.measurements import OutputFormat, QuantizedEngine
-from app.core.tasks import DatasetFile, Measure, MeasureOptions, ModelFile, Time, WrittenFile
+from app.core.tasks import Measure, MeasureOptions, Time, WrittenFile
 from app.core.wanted_files import SUFFIXES
 
 SEED = 0

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from app.core.job_files import DatasetFile, ModelFile
 from app.core.job_options import JobOptions
 from app.core.queue import Claim
 from app.core.recipes import Step
-from app.core.tasks import Compress, DatasetFile, Measure, MeasureOptions, ModelFile, Time
+from app.core.tasks import Compress, Measure, MeasureOptions, Time
 from tests.core.rows import dataset_row, model_row
 from tests.worker.jobs import silent
 from worker.finishing import Made, Measured, finish

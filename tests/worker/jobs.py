@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from app.core.job_files import DatasetFile, ModelFile
 from app.core.recipes import Step
-from app.core.tasks import Compress, Compression, DatasetFile, InspectModel, Measure, ModelFile, WrittenFile
+from app.core.tasks import Compress, Compression, InspectModel, Measure, WrittenFile
 from tests.worker.networks import CLASSES, Example
 from worker.pipeline import perform
 

@@ -9,9 +9,10 @@ import torch
 
 from app.core.expected import ExpectedNetwork
 from app.core.facts import ModelInspection
+from app.core.job_files import ModelFile
 from app.core.plans.sizes import size_in
 from app.core.recipes import TECHNIQUES
-from app.core.tasks import Compression, ModelFile
+from app.core.tasks import Compression
 from tests.worker.jobs import MODEL, compress, file_of, inspected, job_folder, measured, sha256
 from tests.worker.networks import NETWORKS, Example
 

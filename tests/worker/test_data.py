@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
-from app.core.tasks import DatasetFile, HalfOfTest
+from app.core.job_files import DatasetFile, HalfOfTest
 from worker.data import Dataset, open_dataset
 
 NPZ = DatasetFile(path="inputs/data.npz", format="npz")

@@ -8,7 +8,8 @@ import pytest
 from app.core.errors import Invalid
 from app.core.facts import DatasetFacts
 from app.core.images import ImageTransform
-from app.core.tasks import DatasetFile, InspectDataset
+from app.core.job_files import DatasetFile
+from app.core.tasks import InspectDataset
 from app.core.uploads import read_dataset
 from tests.worker.image_archives import encoded, plain, write_images
 from tests.worker.jobs import silent

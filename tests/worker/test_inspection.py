@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
-from app.core.tasks import InspectDataset, InspectModel, ModelFile
+from app.core.job_files import ModelFile
+from app.core.tasks import InspectDataset, InspectModel
 from tests.worker.jobs import DATA, MODEL, compress, inspected, job_folder, save_data, save_torchscript, silent
 from tests.worker.networks import NETWORKS, Example
 from worker.data import Dataset, open_dataset

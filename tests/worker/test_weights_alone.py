@@ -11,8 +11,9 @@ from torch import Tensor
 
 from app.core.errors import Invalid, Problem
 from app.core.facts import MATRICES, VECTORS, ModelFacts
+from app.core.job_files import ModelFile
 from app.core.recipes import FloatCasting, MagnitudePruning, Step, WeightQuantization
-from app.core.tasks import Candidate, Compress, Compression, InspectModel, Measure, ModelFile, WrittenFile
+from app.core.tasks import Candidate, Compress, Compression, InspectModel, Measure, WrittenFile
 from tests.worker.jobs import DATA, MODEL, file_of, save_data, silent
 from tests.worker.networks import NETWORKS
 from worker.evaluation.stored_weights import write_weights

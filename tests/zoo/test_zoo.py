@@ -12,8 +12,9 @@ from torchvision import models
 from app.core.architectures import ZooArchitecture
 from app.core.errors import Invalid
 from app.core.facts import ModelInspection
+from app.core.job_files import ModelFile
 from app.core.recipes import TECHNIQUES
-from app.core.tasks import Compress, InspectModel, ModelFile
+from app.core.tasks import Compress, InspectModel
 from worker.inputs import random_inputs
 from worker.loading import load_network
 from worker.network import tensors_in

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from app.core.inputs import InputSpec
-from app.core.tasks import DatasetFile
+from app.core.job_files import DatasetFile
 from worker.data import Examples as Part
 from worker.data import open_dataset
 from worker.evaluation.runtimes import Array

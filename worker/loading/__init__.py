@@ -9,7 +9,7 @@ from torch import fx, nn
 
 from app.core.errors import Invalid
 from app.core.inputs import Inputs, InputsFrom, tensor_inputs
-from app.core.tasks import ModelFile
+from app.core.job_files import ModelFile
 from worker.data import Dataset
 from worker.loading.exported_programs import ProgramNetwork, lift_program, load_program
 from worker.loading.inputs import recorded_inputs, resolve_inputs

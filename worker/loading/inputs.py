@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from app.core.errors import Invalid
 from app.core.facts import ArrayFacts
 from app.core.inputs import InputDtype, Inputs, InputsFrom, InputSpec, NumberInput, tensor_inputs
-from app.core.tasks import ModelFile
+from app.core.job_files import ModelFile
 from app.core.uploads.traced_inputs import read_traced_inputs
 from worker.architectures.by_name import ByName
 from worker.archives.state import state_kept

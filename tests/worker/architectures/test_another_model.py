@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from app.core.architectures import ModelArchitecture
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
+from app.core.job_files import ModelFile
 from app.core.recipes import TECHNIQUES
-from app.core.tasks import InspectModel, ModelFile
+from app.core.tasks import InspectModel
 from tests.worker.jobs import MODEL, compress, save_torchscript, silent
 from tests.worker.networks import NETWORKS
 from worker.inputs import random_inputs

@@ -13,8 +13,9 @@ from app.core.architectures import TransformersArchitecture
 from app.core.errors import Invalid
 from app.core.facts import ModelInspection
 from app.core.inputs import InputSpec
+from app.core.job_files import ModelFile
 from app.core.recipes import TECHNIQUES
-from app.core.tasks import Compress, InspectModel, ModelFile
+from app.core.tasks import Compress, InspectModel
 from tests.worker.architectures.configs import BERT, CONFIGS, GPT2, MAMBA, MASKED_BERT, ROBERTA, VIT, Config
 from tests.worker.jobs import MODEL, silent
 from worker.inputs import random_inputs

@@ -14,7 +14,8 @@ from app.core.architectures import ARCHITECTURE
 from app.core.errors import Invalid
 from app.core.facts import ModelInspection
 from app.core.inputs import INPUTS, tensor_inputs
-from app.core.tasks import InspectModel, ModelFile
+from app.core.job_files import ModelFile
+from app.core.tasks import InspectModel
 from tests.worker.importing.archives import archive_of
 from tests.worker.importing.networks import CASES, Case
 from tests.worker.jobs import MODEL, silent

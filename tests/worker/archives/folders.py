@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from app.core.inputs import INPUTS
+from app.core.job_files import DatasetFile, ModelFile
 from app.core.recipes import Step
-from app.core.tasks import Compress, Compression, DatasetFile, InspectModel, Measure, ModelFile
+from app.core.tasks import Compress, Compression, InspectModel, Measure
 from tests.worker.jobs import MODEL, silent
 from worker.pipeline import perform
 

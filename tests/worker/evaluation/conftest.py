@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from app.core.inputs import InputSpec
-from app.core.tasks import DatasetFile, ModelFile, WrittenFile
+from app.core.job_files import DatasetFile, ModelFile
+from app.core.tasks import WrittenFile
 
 FEATURES, CLASSES = 6, 3
 

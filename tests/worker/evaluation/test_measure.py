@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from app.core.errors import Problem
-from app.core.tasks import DatasetFile, FileMeasurement, Judge, Measure, WrittenFile
+from app.core.job_files import DatasetFile
+from app.core.tasks import FileMeasurement, Judge, Measure, WrittenFile
 from tests.worker.evaluation.conftest import CLASSES, FEATURES, JobFolder
 from worker.evaluation.measure import judge_all, measure
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from app.core.inputs import InputSpec
+from app.core.job_files import ModelFile
 from app.core.recipes import MagnitudePruning
 from app.core.recipes.base import EVERY_FORMAT
-from app.core.tasks import InspectModel, ModelFile
+from app.core.tasks import InspectModel
 from tests.worker.jobs import MODEL, compress, file_of, job_folder, silent
 from tests.worker.networks import NETWORKS
 from worker.pipeline import perform

@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from app.core.job_files import ModelFile
 from app.core.recipes import DynamicQuantization, FloatCasting, StaticQuantization, Step, WeightQuantization
-from app.core.tasks import ModelFile
 from tests.worker.jobs import compress, file_of, inspected, job_folder
 from tests.worker.networks import NETWORKS
 from worker.exporting.onnx_description import number_values

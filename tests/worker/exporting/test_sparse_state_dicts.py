@@ -12,8 +12,8 @@ from torch import nn
 
 from app.core.architectures import ARCHITECTURE
 from app.core.errors import Invalid
+from app.core.job_files import ModelFile
 from app.core.recipes import MagnitudePruning, WeightQuantization
-from app.core.tasks import ModelFile
 from tests.worker.importance.runs import network_of
 from worker.exporting.state_dict import export_state_dict
 from worker.loading import load_network

@@ -11,8 +11,9 @@ from torch.export import Dim
 
 from app.core.errors import Invalid
 from app.core.inputs import InputSpec
+from app.core.job_files import ModelFile
 from app.core.recipes import MagnitudePruning
-from app.core.tasks import InspectModel, ModelFile
+from app.core.tasks import InspectModel
 from app.core.uploads import read_model
 from tests.core.uploads.pickle_builder import MARK, MARKER, MARKING, torch_zip
 from tests.core.uploads.program_builder import exported_program, model

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from app.core.errors import Invalid, Problem
 from app.core.inputs import InputSpec
-from app.core.tasks import InspectModel, ModelFile
+from app.core.job_files import ModelFile
+from app.core.tasks import InspectModel
 from tests.worker.jobs import MODEL, compress, silent
 from worker.pipeline import perform
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from app.core.architectures import NetworkArchitecture
 from app.core.errors import Invalid
+from app.core.job_files import ModelFile
 from app.core.recipes import FloatCasting, Step, WeightQuantization
-from app.core.tasks import ModelFile
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import CLASSES, NETWORKS, Example
 from worker.applying import applied

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from app.core.job_files import DatasetFile
 from app.core.messages import Message
-from app.core.tasks import Answer, DatasetFile, InspectDataset, Task
+from app.core.tasks import Answer, InspectDataset, Task
 from worker import forkserver
 from worker.children import run_child
 from worker.limits import Limits

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.core.job_files import ModelFile
 from app.core.sandbox import SandboxReport
-from app.core.tasks import Compress, InspectModel, ModelFile
+from app.core.tasks import Compress, InspectModel
 from tests.worker.runtime.conftest import TASK, Run
 from worker.failures import ChildFailure
 from worker.sandbox import landlock, level, seccomp

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from app.core.job_files import DatasetFile, ModelFile
 from app.core.recipes import MagnitudePruning
-from app.core.tasks import DatasetFile, InspectModel, ModelFile
+from app.core.tasks import InspectModel
 from worker.data import open_dataset
 from worker.data_fit import fitting_data
 from worker.inspection import inspect_model

@@ -8,8 +8,9 @@ import pytest
 from torch import nn
 
 from app.core.errors import Invalid
+from app.core.job_files import ModelFile
 from app.core.recipes import Distillation
-from app.core.tasks import Compress, Compression, ModelFile
+from app.core.tasks import Compress, Compression
 from tests.worker.jobs import DATA, file_of, inspected, job_folder, measured, save_torchscript, silent
 from tests.worker.networks import CLASSES, NETWORKS
 from worker.pipeline import perform
