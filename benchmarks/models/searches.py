@@ -31,6 +31,7 @@ from app.cli.embedded_service import service_of_a_command
 from app.cli.service import configure
 from app.client import Client
 from app.core.recipes.presets import PresetName
+from app.core.studies.schemas import Study
 
 TRIALS = 100
 # With `auto` all presets come to the same: the network as it is, in every precision.
@@ -41,8 +42,8 @@ PRESETS: dict[str, Job] = {
 
 
 class SearchBench(Bench):
-    """Keeps of each case the search with its best trial's files, each preset, each of the others' methods, and `rows`
-    of all files together."""
+    """Keeps of each case the search with the files of its best and of its smallest trial, each preset, each of the
+    others' methods, and `rows` of all files together."""
 
     def __init__(self, folder: Path, seconds: int, slots: int) -> None:
         super().__init__(folder)
@@ -67,9 +68,22 @@ class SearchBench(Bench):
         print(json.dumps({"model": case.name, "search": study.status, "failures": failures}), flush=True)
         if study.best is None:
             return False
-        told = downloaded(client, client.job(study.best.job), self.folder(case) / study.best.job)
-        self.keep(case, SEARCH, {**told, "study": study.model_dump(mode="json")}, self._run(case))
+        jobs = {SEARCH: study.best.job, f"{SEARCH}-smallest": self._smallest(case, study)}
+        files = {name: downloaded(client, client.job(job), self.folder(case) / job) for name, job in jobs.items()}
+        told = {"jobs": jobs, "files": files, "study": study.model_dump(mode="json")}
+        self.keep(case, SEARCH, told, self._run(case))
         return True
+
+    def _smallest(self, case: Case, study: Study) -> str:
+        """Of the trials that keep to the budget on the choice half, else the best one."""
+        assert study.best is not None
+        allowed = SEARCH_GOALS[case.name].budget["max_quality_drop"]
+        kept = {
+            point.size_bytes: point.job
+            for point in study.points
+            if point.size_bytes is not None and (point.quality_change or 0.0) >= -allowed
+        }
+        return kept[min(kept)] if kept else study.best.job
 
     def by_preset(self, client: Client, case: Case) -> None:
         for name, job in PRESETS.items():
@@ -92,7 +106,9 @@ class SearchBench(Bench):
     def _files(self, case: Case) -> dict[str, File]:
         found = self.found(case)
         assert found is not None
-        files = files_of_ours(SEARCH, found, self.folder(case) / found["study"]["best"]["job"])
+        files: dict[str, File] = {}
+        for name, job in found["jobs"].items():
+            files |= files_of_ours(name, found["files"][name], self.folder(case) / job)
         for name, job in PRESETS.items():
             told = self.known(case, name, job) or {"names": []}
             files |= files_of_ours(name, told, self.folder(case) / name)

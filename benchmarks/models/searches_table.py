@@ -14,7 +14,7 @@ from app.core.recipes.recipe import Recipe
 SEARCH, PRESET = "search", "preset"
 TRIALS = ("model", "search", "budget kept", "trials that ended well", "distinct recipes", "the best")
 FILES = ("model (quality)", "goal", "reached", "ahead of preset, others in size, in speed")
-SHOWN = ("fastest of the best trial", "smallest", "fastest preset", "fastest of others", "smallest of others")
+SHOWN = ("fastest of the search", "smallest of it", "fastest preset", "fastest of others", "smallest of others")
 
 
 def trials_table(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _cells(model: str, rows: Mapping[str, Row]) -> Iterator[str]:
 
 
 def _file(name: str) -> str:
-    return name.removeprefix(f"{SEARCH}.").removeprefix(f"{PRESET}-")
+    return name.removeprefix(f"{SEARCH}.").removeprefix(f"{SEARCH}-").removeprefix(f"{PRESET}-")
 
 
 def _head(columns: tuple[str, ...]) -> Iterator[str]:
