@@ -7,6 +7,7 @@ its own.
 
 import multiprocessing
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -23,6 +24,9 @@ _SET = {
     "ORT_DISABLE_TELEMETRY": "1",
 }
 
+# The path of a socket has at most 107 bytes, of which multiprocessing's own names take 32.
+_LONGEST_TEMPORARY, _SHORT_TEMPORARY = 75, "/tmp"  # noqa: S108
+
 # multiprocessing asks after every living child when it starts one, so a second thread could read a child's end twice.
 _one_at_a_time = threading.Lock()
 
@@ -35,6 +39,8 @@ def prepare() -> None:
     for name in set(os.environ) - _KEPT:
         del os.environ[name]
     os.environ.update(_SET)
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TEMPORARY:
+        tempfile.tempdir = _SHORT_TEMPORARY
     multiprocessing.set_forkserver_preload([PRELOAD])
     forkserver.ensure_running()
 
