@@ -64,6 +64,7 @@ def export_float(network: Network, path: Path) -> None:
         )
     model = onnx.load(path)
     _restore_names(model.graph)
+    _read_weights_where_they_are(model.graph)
     compute_sizes(model)
     onnx.save(model, path)
 
@@ -121,5 +122,18 @@ def _restore_names(graph: onnx.GraphProto) -> None:
     names = {w.name: w.name.replace(_SEPARATOR, ".") for w in graph.initializer if "onnx::" not in w.name}
     for weight in graph.initializer:
         weight.name = names.get(weight.name, weight.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+
+
+def _read_weights_where_they_are(graph: onnx.GraphProto) -> None:
+    """Of equal weights the exporter stores one, and makes the others of it by `Identity`. Behind it no quantizer looks
+    for them."""
+    stored, answers = ({each.name for each in named} for named in (graph.initializer, graph.output))
+    copies = (node for node in graph.node if node.op_type == "Identity" and node.input[0] in stored)
+    same = [node for node in copies if node.output[0] not in answers]
+    names = {node.output[0]: node.input[0] for node in same}
+    for node in same:
+        graph.node.remove(node)
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]

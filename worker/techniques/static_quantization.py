@@ -32,7 +32,7 @@ from worker.quantization.smoothing import smooth
 from worker.quantization.weighted_nodes import weighted_nodes
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes
+from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes, with_own_weights
 from worker.techniques.quantize_dequantize import tidied
 from worker.techniques.torchscript_int8 import static_in_torch
 
@@ -103,7 +103,7 @@ class StaticQuantizer:
 
     def plan(self) -> Plan:
         quant_pre_process(self.source, self._prepared, skip_optimization=True, skip_symbolic_shape=True)
-        model = onnx.load(self._prepared)
+        model = with_own_weights(onnx.load(self._prepared), WEIGHTED)
         self._adjust(model)
         onnx.save(model, self._prepared)
         ranges = self.known or self._find_ranges()

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from app.core.errors import Invalid, Problem
 from app.core.recipes import DynamicQuantization, StaticQuantization, Step
+from tests.worker.importance.runs import network_of, run_over
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import NETWORKS, Example
+from worker.exporting import export
+from worker.techniques import apply
 
 
 def quantized(folder: Path, network: str, *steps: Step) -> onnx.ModelProto:
@@ -35,6 +38,19 @@ CONV1, CONV2, FC = (16, 3, 3, 3), (32, 16, 3, 3), (4, 512)
 
 def test_static_int8_holds_every_layer(tmp_path: Path) -> None:
     assert int8_weights(quantized(tmp_path / "job", "cnn", StaticQuantization())) == {CONV1, CONV2, FC}
+
+
+def test_static_int8_holds_layers_with_equal_biases(tmp_path: Path) -> None:
+    """As where norms were never trained. A bias that stays in float keeps the runtime from computing in integers."""
+    network = network_of(nn.Sequential(*(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))), (4, 6, 6))
+    for layer in network.module.children():
+        nn.init.zeros_(layer.bias)
+    run = run_over(network, np.random.default_rng(0).standard_normal((8, 4, 6, 6), dtype=np.float32))
+    export(apply(StaticQuantization(), network, run), "onnx", tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx")
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    assert [[made_by.get(name) for name in node.input] for node in convolutions] == [["DequantizeLinear"] * 3] * 3
 
 
 def test_static_int8_is_per_channel(tmp_path: Path) -> None:
