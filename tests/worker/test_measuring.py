@@ -31,6 +31,7 @@ INPUTS = [{"name": "input", "shape": ["batch", 20]}]
 class InThisProcess(ChildrenOfJob):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.peak_memory_mb = 0.0
 
     def run(self, task: Task, *_: object, **__: object) -> Answer:  # type: ignore[override]
         try:
