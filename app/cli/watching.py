@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from app.cli.printing import console
 from app.cli.results import print_result
 from app.client import Client
+from app.client_waiting import bar_columns
 from app.core import figures
 from app.core.jobs import Job
 from app.core.measurements import Epoch
@@ -17,8 +18,7 @@ from app.core.measurements import Epoch
 
 def watch_job(client: Client, job_id: str) -> Job:
     """The job that succeeded, its result printed. Any other end prints why and ends the command."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*bar_columns(), console=console, transient=True) as progress:
         bar = progress.add_task("queued", total=1.0)
         for event in client.events(job_id):
             if event.type == "epoch":

@@ -11,6 +11,7 @@ from app.cli.printing import console
 from app.cli.study_results import ended_job, print_study
 from app.cli.watching import download_all
 from app.client import Client, ReportFormat
+from app.client_waiting import jobs_wanted
 from app.core.studies.schemas import Study
 
 REPORTS: dict[str, ReportFormat] = {
@@ -39,8 +40,7 @@ def run_study(
 
 def watch_study(client: Client, study_id: str) -> Study:
     """The study that succeeded, its table printed. Any other end ends the command."""
-    study = client.study(study_id)
-    jobs = len(study.points) if study.request.search is None else study.request.search.trials
+    jobs = jobs_wanted(client.study(study_id))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("jobs", total=jobs)

@@ -53,7 +53,7 @@ EXPLANATIONS_OF_SEARCH = (
         "All figures of trials are on one half of the test examples, drawn by the search's seed: the choice half. "
         "Their training and calibration see training examples alone. Files of a trial are loaded in one process, and "
         "those that keep to the budget are timed with few repeats. One that, after a third or two thirds of its "
-        "training, stands lower than all that kept to the budget in the end stood then is stopped early.",
+        "training, stands far lower than all that kept to the budget in the end stood then is stopped early.",
     ),
     (
         "Budget",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from app.core.architectures import NetworkArchitecture
 from app.core.errors import Invalid
 from app.core.job_files import ModelFile
 from app.core.recipes import FloatCasting, Step, WeightQuantization
+from app.core.tasks import Compression
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import CLASSES, NETWORKS, Example
 from worker.applying import applied
@@ -135,14 +137,19 @@ def test_networks_of_every_kind(name: str, method: str, bits: int, tmp_path: Pat
     assert any("can't see" in warning for warning in compression.warnings) == (method == "gptq")
 
 
+def rounded_once(folder: Path, fields: dict[str, Any]) -> Compression:
+    """The ONNX file has the very codes of the network that was written."""
+    model, _ = inspected(folder)
+    compression = compress(folder, (WeightQuantization.model_validate(fields),), model=model)
+    measured(folder, model, compression.files[0])
+    assert measured(folder, model, file_of(compression, "model.onnx")).verified.max_difference <= 1e-5
+    return compression
+
+
 @pytest.mark.parametrize(("method", "bits"), [("gptq", 3), ("kmeans", 3), ("affine", 8)])
 def test_codes_stay_the_same_where_the_exporter_folds_batch_norms(method: str, bits: int, tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job", NETWORKS["residual"])
-    model, _ = inspected(folder)
-    step = WeightQuantization.model_validate({"method": method, "bits": bits, "only": ["blocks.*"]})
-    compression = compress(folder, (step,), model=model)
-    measured(folder, model, compression.files[0])
-    assert measured(folder, model, file_of(compression, "model.onnx")).verified.max_difference <= 1e-5
+    rounded_once(folder, {"method": method, "bits": bits, "only": ["blocks.*"]})
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
@@ -152,12 +159,7 @@ def test_weights_of_recurrent_layers_are_rounded_once(
 ) -> None:
     """Though ONNX has gates in another order, and both directions in one tensor."""
     folder = job_folder(tmp_path / "job", Example(lambda: Recurrent(lambda: two_layers(kind)), (5, 16)))
-    model, _ = inspected(folder)
-    step = WeightQuantization.model_validate({"method": method, "bits": bits})
-    compression = compress(folder, (step,), model=model)
-    measured(folder, model, compression.files[0])
-    file = file_of(compression, "model.onnx")
-    assert measured(folder, model, file).verified.max_difference <= 1e-5
+    rounded_once(folder, {"method": method, "bits": bits})
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -172,12 +174,8 @@ def test_weights_of_projected_lstms_are_rounded_once(
         return nn.LSTM(16, 64, num_layers=2, proj_size=16, batch_first=True, bidirectional=both_ways)
 
     folder = job_folder(tmp_path / "job", Example(lambda: Recurrent(layers), (5, 16)))
-    model, _ = inspected(folder)
-    step = WeightQuantization.model_validate({"method": method, "bits": bits})
-    compression = compress(folder, (step,), model=model)
-    measured(folder, model, compression.files[0])
+    compression = rounded_once(folder, {"method": method, "bits": bits})
     file = file_of(compression, "model.onnx")
-    assert measured(folder, model, file).verified.max_difference <= 1e-5
     whole = file_of(compression, "uncompressed.onnx")  # which has the products
     assert (folder / file.path).stat().st_size < (folder / whole.path).stat().st_size / 4
 
