@@ -64,12 +64,12 @@ def hopeless(database: Database, claim: Claim, message: EpochEnded) -> Hopeless 
     with database.reading() as session:
         study = session.get_one(StudyRow, claim.study)
         search = StudyRequest.model_validate(study.request).search
+        if search is None:
+            return None
         done = select(JobRow).where(
             JobRow.study_id == claim.study, JobRow.kind == "compress", JobRow.result.is_not(None)
         )
         trials = [StudyJob.of(row) for row in session.scalars(done.order_by(JobRow.id))]
-    if search is None:
-        return None
     curves = [curve for curve in _kept_curves(trials, search) if part in curve]
     if not _is_below_all(_upwards(ended.metric, ended.validation_quality), part, curves, search):
         return None
