@@ -31,7 +31,7 @@ from app.core.studies.planning import PlannedJob
 from app.core.studies.requests import Search, StudyRequest
 from app.core.studies.sharing import UNENDED
 from app.core.studies.submitting import add_jobs, run_options
-from app.core.studies.verdict import candidates, cost_of, value_of
+from app.core.studies.verdict import candidates, cost_of, other_value_of, value_of
 from app.core.submissions import check
 from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 from worker.search.sampling import Drawn, Trial
@@ -198,13 +198,13 @@ def _told(standing: Standing) -> Iterator[Trial]:
         choices = standing.choices.get(trial.row.id)
         if choices is None:
             continue
-        value = value_of(point, standing.search, comparison.metric)
+        values = value_of(point, standing.search, comparison.metric), other_value_of(point, standing.search)
         if trial.row.status in UNENDED:
             yield Trial(choices)
-        elif trial.result is None or not isfinite(value):
+        elif trial.result is None or not all(map(isfinite, values)):
             yield Trial(choices, failed=True)
         else:
-            yield Trial(choices, value, standing.search.budget.excess(cost_of(point, comparison.metric)))
+            yield Trial(choices, values, standing.search.budget.excess(cost_of(point, comparison.metric)))
 
 
 def _untried(drawn: Iterator[Drawn], standing: Standing) -> Iterator[Drawn]:

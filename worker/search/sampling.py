@@ -1,5 +1,6 @@
 """The next choices of a search, by a tree-structured Parzen estimator (Bergstra et al., 2011; with constraints:
-Watanabe and Hutter, 2023), as Optuna has it: asked and told in memory, rebuilt each time from what trials came to.
+Watanabe and Hutter, 2023; of several objectives: Ozaki et al., 2022), as Optuna has it: asked and told in memory,
+rebuilt each time from what trials came to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,17 +16,18 @@ if TYPE_CHECKING:
 # At first trials are drawn at random, so that what is known to work in general isn't all that is ever tried.
 RANDOM_TRIALS = 8
 MOST_DRAWN = 50
+Values = tuple[float, float]
 # From any budget: of what failed, or couldn't be measured.
 _FAR = 1e6
 
 
 @dataclass(frozen=True)
 class Trial:
-    """`value` is to be made small, and `excess` is above 0 where the budget isn't kept; both None of a trial that has
-    not ended, or that failed."""
+    """`values` are to be made small, the first one above all; `excess` is above 0 where the budget isn't kept. Both are
+    None of a trial that has not ended, or that failed."""
 
     choices: Choices
-    value: float | None = None
+    values: Values | None = None
     excess: float | None = None
     failed: bool = False
 
@@ -62,18 +64,18 @@ def _rebuilt(space: Space, trials: Sequence[Trial], seed: int) -> "optuna.Study"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # Another seed after each trial: the same one would draw the same random trial again and again.
     sampler = optuna.samplers.TPESampler(n_startup_trials=RANDOM_TRIALS, seed=seed * 1000 + len(trials))
-    study = optuna.create_study(sampler=sampler)
+    study = optuna.create_study(sampler=sampler, directions=["minimize"] * 2)
     for trial in trials:
         study.enqueue_trial(dict(trial.choices))
         asked = study.ask()
         space.recipe(asked)
         if trial.failed:
-            _tell(study, asked, 0.0, _FAR)
-        elif trial.value is not None and trial.excess is not None:
-            _tell(study, asked, trial.value, min(trial.excess, _FAR))
+            _tell(study, asked, (0.0, 0.0), _FAR)
+        elif trial.values is not None and trial.excess is not None:
+            _tell(study, asked, trial.values, min(trial.excess, _FAR))
     return study
 
 
-def _tell(study: "optuna.Study", asked: "optuna.Trial", value: float, excess: float) -> None:
+def _tell(study: "optuna.Study", asked: "optuna.Trial", values: Values, excess: float) -> None:
     asked.set_constraint("budget", excess)
-    study.tell(asked, value)
+    study.tell(asked, values)

@@ -55,11 +55,16 @@ def _ladder(space: Space) -> Iterator[Choices]:
 
 
 def other_precisions(space: Space, trials: Sequence[Trial]) -> Iterator[Choices]:
-    """Of the best network that was pruned, and that keeps to the budget: it is trained already."""
+    """Of the best networks that were pruned, and that keep to the budget: they are trained already."""
     networks = [trial for trial in trials if trial.is_kept and trial.choices["prune"] != "none"]
     floats = [trial for trial in networks if trial.choices["precision"] == AS_IT_IS["precision"]]
-    if floats:
-        yield from _in_other_precisions(space, min(floats, key=lambda trial: trial.value or 0.0).choices)
+    for objective in range(2) if floats else ():
+        best = min(floats, key=lambda trial: _value(trial, objective))
+        yield from _in_other_precisions(space, best.choices)
+
+
+def _value(trial: Trial, objective: int) -> float:
+    return float("inf") if trial.values is None else trial.values[objective]
 
 
 def _in_other_precisions(space: Space, choices: Choices) -> Iterator[Choices]:

@@ -30,9 +30,18 @@ def value_of(point: StudyPoint, search: Search, metric: Metric | None) -> float:
         drop = cost_of(point, metric).quality_drop
         return float("inf") if drop is None else drop
     if search.minimize == "latency":
-        return 1 / point.speedup if point.speedup else 1.0
+        return _relative_time(point)
     value = point.size_bytes if search.minimize == "size" else point.macs
     return float(value or 0)
+
+
+def other_value_of(point: StudyPoint, search: Search) -> float:
+    """What it makes small beside that: the size, or the time where the size is what was asked for."""
+    return _relative_time(point) if search.minimize == "size" else float(point.size_bytes or 0)
+
+
+def _relative_time(point: StudyPoint) -> float:
+    return 1 / point.speedup if point.speedup else 1.0
 
 
 def measured_points(points: Sequence[StudyPoint]) -> list[StudyPoint]:

@@ -12,7 +12,7 @@ from app.core.studies.requests import Search
 from tests.core.rows import FACTS
 from worker.search.sampling import Trial, draw, recipe_of
 from worker.search.space import AS_IT_IS, Space
-from worker.search.suggestions import known_to_work
+from worker.search.suggestions import known_to_work, other_precisions
 
 CONVOLUTION = LayerFacts(name="conv", type="Conv2d", parameters=10, macs=10, output_shape=(1, 4, 8, 8))
 WHOLE = FACTS.model_copy(update={"layers": (CONVOLUTION, *FACTS.layers)})
@@ -93,7 +93,9 @@ def test_the_same_trials_and_seed_lead_to_the_same_next_one_and_others_to_others
     def drawn(seed: int, trials: list[Trial]) -> list[Recipe]:
         return [each.recipe for each in islice(draw(AUTO, trials, seed), 5)]
 
-    told = [Trial(choices, value=float(number), excess=0.0) for number, choices in enumerate(known_to_work(AUTO))]
+    told = [
+        Trial(choices, values=(float(number), 1.0), excess=0.0) for number, choices in enumerate(known_to_work(AUTO))
+    ]
     assert drawn(3, told) == drawn(3, told)
     assert drawn(3, told) != drawn(4, told)
     assert drawn(3, told) != drawn(3, [*told, Trial(AS_IT_IS, failed=True)])
@@ -105,13 +107,39 @@ def test_what_keeps_to_the_budget_at_little_cost_is_drawn_more_often() -> None:
 
     def pruned(breaks: bool) -> int:
         told = [
-            Trial(choices, value=0.1 if choices["prune"] != "none" else 1.0, excess=0.5 if is_broken else 0.0)
+            Trial(choices, values=(0.1 if choices["prune"] != "none" else 1.0, 1.0), excess=0.5 if is_broken else 0.0)
             for choices in random_ones
             for is_broken in [breaks and choices["prune"] != "none"]
         ]
         return sum(each.choices["prune"] != "none" for each in draw(AUTO, told, 0))
 
     assert pruned(breaks=False) > pruned(breaks=True) + 5
+
+
+def test_of_what_is_equally_fast_the_small_is_drawn_more_often() -> None:
+    random_ones = [each.choices for seed in range(4) for each in islice(draw(AUTO, [], seed), 8)]
+
+    def pruned(size: float) -> int:
+        told = [
+            Trial(choices, values=(1.0, size if choices["prune"] != "none" else 500.0), excess=0.0)
+            for choices in random_ones
+        ]
+        return sum(each.choices["prune"] != "none" for each in draw(AUTO, told, 0))
+
+    assert pruned(size=100.0) > pruned(size=900.0) + 5
+
+
+def test_both_the_fastest_and_the_smallest_network_are_tried_in_other_precisions() -> None:
+    ladder = [choices for choices in known_to_work(AUTO) if choices["prune"] != "none"]
+    fast, small, lossy = (
+        Trial(choices, values, excess)
+        for choices, values, excess in zip(
+            ladder, ((0.1, 900.0), (0.2, 500.0), (0.05, 100.0)), (0.0, 0.0, 0.5), strict=False
+        )
+    )
+    tried = [each["structured_ratio"] for each in other_precisions(AUTO, [fast, small, lossy])]
+    assert set(tried) == {fast.choices["structured_ratio"], small.choices["structured_ratio"]}
+    assert tried[0] == fast.choices["structured_ratio"], "what was asked for comes first"
 
 
 def test_drawn_recipes_can_be_told_again() -> None:
