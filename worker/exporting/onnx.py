@@ -12,7 +12,7 @@ from torch import fx, nn
 
 from worker.exporting.onnx_description import describe, number_values
 from worker.exporting.onnx_operators import check_operators
-from worker.exporting.onnx_shapes import shapes_in, with_shapes
+from worker.exporting.onnx_shapes import describe_shapes, shapes_in
 from worker.exporting.onnx_sizes import compute_sizes
 from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
@@ -32,7 +32,8 @@ def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
         shutil.move(path, source)
         change(source, path)
         source.unlink()
-    model = with_shapes(onnx.load(path), shapes)
+    model = onnx.load(path)
+    describe_shapes(model, shapes)
     describe(network, model)
     number_values(model)
     onnx.save(model, path)

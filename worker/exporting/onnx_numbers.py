@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import prod
 
 import numpy as np
 import onnx
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-# Sizes and what is made of them are few; weights aren't looked at.
-_MOST_NUMBERS = 256
+from worker.exporting.onnx_weights import MOST_NUMBERS, is_small
 
 Numbers = NDArray[np.object_]
 """Of a value as far as they are known: None where a number follows from a free size."""
@@ -69,7 +67,7 @@ class KnownNumbers:
         graph = helper.make_graph([node], "one", given, [onnx.ValueInfoProto(name=node.output[0])])
         evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=list(opsets)))
         (found,) = evaluator.run(None, {name: self.constants[name] for name in inputs})
-        if np.size(found) <= _MOST_NUMBERS:
+        if np.size(found) <= MOST_NUMBERS:
             self.keep(node.output[0], np.asarray(found))
 
     def _partly(self, node: onnx.NodeProto) -> Numbers | None:
@@ -162,7 +160,3 @@ def _dimensions(described: onnx.TypeProto) -> Iterator[int | None]:
 
 def _are_known(numbers: Numbers) -> bool:
     return all(each is not None for each in numbers.flat)
-
-
-def is_small(stored: onnx.TensorProto) -> bool:
-    return bool(prod(stored.dims) <= _MOST_NUMBERS)

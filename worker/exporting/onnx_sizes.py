@@ -5,19 +5,17 @@ and take nearly half of its time. Most sizes are constants; of a reshape's, most
 be left to the runtime (-1). Nothing is assumed of sizes that are free.
 """
 
-from collections.abc import Iterator, MutableSequence, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from worker.exporting.onnx_numbers import KnownNumbers, is_small
+from worker.exporting.onnx_numbers import KnownNumbers
+from worker.exporting.onnx_weights import replace_items, weights_set_aside
 
 _INFERRED = -1
-_Item = TypeVar("_Item")
 
 
 def compute_sizes(model: onnx.ModelProto) -> None:
@@ -25,25 +23,11 @@ def compute_sizes(model: onnx.ModelProto) -> None:
     graph = model.graph
     if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
         return
-    with _weights_set_aside(graph):
+    with weights_set_aside(graph):
         # Each round makes more shapes known: those behind the reshapes that the last one mended.
         while (nodes := _mended(model)) != list(graph.node):
-            _replace(graph.node, nodes)
-        _drop_unused(graph)
-
-
-@contextmanager
-def _weights_set_aside(graph: onnx.GraphProto) -> Iterator[None]:
-    """They have no bearing on shapes, and copying large ones takes long: inputs of their shapes stand for them."""
-    stored = list(graph.initializer)
-    weights = [each for each in stored if not is_small(each)]
-    _replace(graph.initializer, [each for each in stored if is_small(each)])
-    inputs = list(graph.input)
-    graph.input.extend(helper.make_tensor_value_info(each.name, each.data_type, each.dims) for each in weights)
-    yield
-    _replace(graph.input, inputs)
-    used = {name for node in graph.node for name in node.input}
-    graph.initializer.extend(each for each in weights if each.name in used)
+            replace_items(graph.node, nodes)
+    _drop_unused(graph)
 
 
 def _mended(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -85,11 +69,5 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
         if wanted & set(node.output):
             kept.append(node)
             wanted |= set(node.input)
-    _replace(graph.node, kept[::-1])
-    _replace(graph.initializer, [each for each in graph.initializer if each.name in wanted])
-
-
-def _replace(field: MutableSequence[_Item], items: Sequence[_Item]) -> None:
-    """Of a graph; `items` may be its own."""
-    del field[:]
-    field.extend(items)
+    replace_items(graph.node, kept[::-1])
+    replace_items(graph.initializer, [each for each in graph.initializer if each.name in wanted])
