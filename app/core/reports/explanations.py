@@ -116,6 +116,6 @@ def _quality(quality: Quality) -> str:
     }[quality.metric]
     return (
         f"On {quality.examples:,} test examples, which neither training nor calibration saw. {yardstick}. The interval "
-        "of the change is paired: both files answered the same examples (Agresti and Min, 2005). The share of equal "
+        "of the change is paired: both files answered the same examples (Tango, 1998). The share of equal "
         "answers, the cosine and the KL divergence compare with the upload's answers."
     )
