@@ -76,7 +76,7 @@ def paired_change_ci95(lost: int, gained: int, examples: int) -> Interval:
 
 
 def _score_error(change: float, lost: int, gained: int, examples: int) -> float:
-    """The standard error of a change in accuracy, if it were this one: with the likeliest share of lost answers then."""
+    """The standard error of a change in accuracy, if it were this one, with the likeliest share of lost answers."""
     linear = (2 * examples + lost - gained) * change - lost - gained
     product = lost * change * (1 - change)
     losing = (sqrt(linear**2 + 8 * examples * product) - linear) / (4 * examples)
