@@ -42,8 +42,8 @@ PRESETS: dict[str, Job] = {
 
 
 class SearchBench(Bench):
-    """Keeps of each case the search with the files of its best and of its smallest trial, each preset, each of the
-    others' methods, and `rows` of all files together."""
+    """Keeps of each case the search with the files of its best, of its other last candidates and of its smallest
+    trial, each preset, each of the others' methods, and `rows` of all files together."""
 
     def __init__(self, folder: Path, seconds: int, slots: int) -> None:
         super().__init__(folder)
@@ -69,6 +69,8 @@ class SearchBench(Bench):
         if study.best is None:
             return False
         jobs = {SEARCH: study.best.job, f"{SEARCH}-smallest": self._smallest(case, study)}
+        read = [] if study.gate is None else [file.job for file in study.gate.files]
+        jobs |= {f"{SEARCH}-candidate-{n}": job for n, job in enumerate(read) if job not in jobs.values()}
         files = {name: downloaded(client, client.job(job), self.folder(case) / job) for name, job in jobs.items()}
         told = {"jobs": jobs, "files": files, "study": study.model_dump(mode="json")}
         self.keep(case, SEARCH, told, self._run(case))

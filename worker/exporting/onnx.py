@@ -1,43 +1,42 @@
 """ONNX through torch's tracing exporter (docs/decisions/0005-onnx-exporter.md)."""
 
-import shutil
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
-import torch
-from torch import fx, nn
 
+from worker.exporting.float_onnx import SEPARATOR, float_onnx
 from worker.exporting.onnx_description import describe, number_values
 from worker.exporting.onnx_operators import check_operators
 from worker.exporting.onnx_shapes import describe_shapes, shapes_in
-from worker.exporting.onnx_sizes import compute_sizes
-from worker.exporting.onnx_substitutes import substituted
-from worker.inputs import random_inputs
 from worker.network import Network
-
-OPSET = 18
-_SEPARATOR = "/"
 
 
 def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`."""
-    export_float(network, path)
-    check_operators(path)
-    shapes = shapes_in(onnx.load(path))
-    for number, change in enumerate(network.after_export.get("onnx", ())):
-        source = path.with_name(f"{path.stem}.before-{number}.onnx")
-        shutil.move(path, source)
-        change(source, path)
-        source.unlink()
-    model = onnx.load(path)
+    exact = float_onnx(network)
+    check_operators(exact)
+    model = onnx.load(exact)
+    shapes = shapes_in(model)
+    if network.after_export.get("onnx"):
+        model = _changed(network, exact, path)
     describe_shapes(model, shapes)
     describe(network, model)
     number_values(model)
     onnx.save(model, path)
     return ()
+
+
+def _changed(network: Network, exact: Path, path: Path) -> onnx.ModelProto:
+    source = exact
+    for number, change in enumerate(network.after_export["onnx"]):
+        target = path.with_name(f"{path.stem}.{number}.onnx")
+        change(source, target)
+        if source != exact:
+            source.unlink()
+        source = target
+    model = onnx.load(source)
+    source.unlink()
+    return model
 
 
 def layer_of(node: onnx.NodeProto) -> str:
@@ -46,95 +45,4 @@ def layer_of(node: onnx.NodeProto) -> str:
 
 def layer_named(node: str) -> str:
     """The layer that a node computes for: `/layer1/0/conv1/Conv` belongs to `layer1.0.conv1`."""
-    return node.strip(_SEPARATOR).rpartition(_SEPARATOR)[0].replace(_SEPARATOR, ".")
-
-
-def export_float(network: Network, path: Path) -> None:
-    examples = random_inputs(network.inputs, 2, seed=0)
-    outputs = _output_names(network)
-    with _quiet():
-        torch.onnx.export(
-            substituted(with_paths_as_names(network.module), sizes_are_fixed=_only_the_batch_is_free(network)),
-            examples,
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[spec.name for spec in network.inputs],
-            output_names=outputs,
-            dynamic_axes=_free_dimensions(network) | {name: {0: "batch"} for name in outputs},
-        )
-    model = onnx.load(path)
-    _restore_names(model.graph)
-    _read_weights_where_they_are(model.graph)
-    compute_sizes(model)
-    onnx.save(model, path)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter says that it isn't the newest, and warns of sizes that the trace may have fixed: written files are
-    checked on another batch than the traced one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _output_names(network: Network) -> list[str]:
-    count = len(network.run(*random_inputs(network.inputs, 2, seed=0)))
-    taken = {spec.name for spec in network.inputs}
-    stem = "output" if "output" not in taken else "answer"
-    return [stem] if count == 1 else [f"{stem}_{number}" for number in range(count)]
-
-
-def _free_dimensions(network: Network) -> dict[str, dict[int, str]]:
-    return {
-        spec.name: {axis: size for axis, size in enumerate(spec.shape) if isinstance(size, str)}
-        for spec in network.inputs
-    }
-
-
-def _only_the_batch_is_free(network: Network) -> bool:
-    return all(isinstance(size, int) for spec in network.inputs for size in spec.shape[1:])
-
-
-def with_paths_as_names(module: fx.GraphModule) -> fx.GraphModule:
-    """The same layers in one flat graph module, named `layer1/0/conv1`.
-
-    The exporter names ONNX nodes after the last part of a layer's path alone, so that `layer1.0.conv1` and
-    `layer2.0.conv1` would be told apart by a counter only.
-    """
-    graph, members = fx.Graph(), {}
-    graph.output(graph.graph_copy(module.graph, {}))
-    for node in graph.nodes:
-        if node.op in ("call_module", "get_attr"):
-            flat = node.target.replace(".", _SEPARATOR)
-            members[flat] = _member(module, node.target)
-            node.target = flat
-    return fx.GraphModule(members, graph, class_name="Network").eval()
-
-
-def _member(module: nn.Module, path: str) -> object:
-    owner, _, name = path.rpartition(".")
-    return getattr(module.get_submodule(owner), name)
-
-
-def _restore_names(graph: onnx.GraphProto) -> None:
-    """Gives weights the names that they have in the state dict."""
-    names = {w.name: w.name.replace(_SEPARATOR, ".") for w in graph.initializer if "onnx::" not in w.name}
-    for weight in graph.initializer:
-        weight.name = names.get(weight.name, weight.name)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-
-
-def _read_weights_where_they_are(graph: onnx.GraphProto) -> None:
-    """Of equal weights the exporter stores one, and makes the others of it by `Identity`. Behind it no quantizer looks
-    for them."""
-    stored, answers = ({each.name for each in named} for named in (graph.initializer, graph.output))
-    copies = (node for node in graph.node if node.op_type == "Identity" and node.input[0] in stored)
-    same = [node for node in copies if node.output[0] not in answers]
-    names = {node.output[0]: node.input[0] for node in same}
-    for node in same:
-        graph.node.remove(node)
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
+    return node.strip(SEPARATOR).rpartition(SEPARATOR)[0].replace(SEPARATOR, ".")

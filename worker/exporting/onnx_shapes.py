@@ -5,15 +5,14 @@ from collections.abc import Mapping
 import onnx
 from onnx import helper
 
-from worker.exporting.onnx_weights import replace_items, weights_set_aside
+from worker.exporting.onnx_weights import without_weights
 
 Shapes = Mapping[str, onnx.TypeProto]
 
 
 def shapes_in(model: onnx.ModelProto) -> Shapes:
     """By name, of inputs, stored tensors, answers, and of what lies between them as far as it can be inferred."""
-    with weights_set_aside(model.graph):
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    graph = onnx.shape_inference.infer_shapes(without_weights(model), data_prop=True).graph
     stored = {w.name: helper.make_tensor_type_proto(w.data_type, list(w.dims)) for w in model.graph.initializer}
     return stored | {
         each.name: each.type for each in (*graph.input, *graph.value_info, *graph.output) if _is_known(each)
@@ -26,11 +25,11 @@ def describe_shapes(model: onnx.ModelProto, known: Shapes) -> None:
     described = {each.name for each in (*model.graph.value_info, *model.graph.output)}
     kept = [name for node in model.graph.node for name in node.output if name in known and name not in described]
     model.graph.value_info.extend(helper.make_value_info(name, known[name]) for name in kept)
-    with weights_set_aside(model.graph):
-        # Without propagation of data: each value of an unpacked weight would count as a size, and take 200 bytes.
-        inferred = onnx.shape_inference.infer_shapes(model).graph
+    # Without propagation of data: each value of an unpacked weight would count as a size, and take 200 bytes.
+    inferred = onnx.shape_inference.infer_shapes(without_weights(model)).graph
     for field in ("node", "value_info", "output"):
-        replace_items(getattr(model.graph, field), getattr(inferred, field))
+        model.graph.ClearField(field)
+        getattr(model.graph, field).extend(getattr(inferred, field))
 
 
 def _is_known(value: onnx.ValueInfoProto) -> bool:

@@ -5,7 +5,7 @@ and take nearly half of its time. Most sizes are constants; of a reshape's, most
 be left to the runtime (-1). Nothing is assumed of sizes that are free.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from worker.exporting.onnx_numbers import KnownNumbers
-from worker.exporting.onnx_weights import replace_items, weights_set_aside
+from worker.exporting.onnx_weights import without_weights
 
 _INFERRED = -1
 
@@ -23,11 +23,17 @@ def compute_sizes(model: onnx.ModelProto) -> None:
     graph = model.graph
     if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
         return
-    with weights_set_aside(graph):
-        # Each round makes more shapes known: those behind the reshapes that the last one mended.
-        while (nodes := _mended(model)) != list(graph.node):
-            replace_items(graph.node, nodes)
+    light = without_weights(model)
+    # Each round makes more shapes known: those behind the reshapes that the last one mended.
+    while (nodes := _mended(light)) != list(light.graph.node):
+        _put(light.graph, nodes)
+    _put(graph, nodes)
     _drop_unused(graph)
+
+
+def _put(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    graph.ClearField("node")
+    graph.node.extend(nodes)
 
 
 def _mended(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -69,5 +75,7 @@ def _drop_unused(graph: onnx.GraphProto) -> None:
         if wanted & set(node.output):
             kept.append(node)
             wanted |= set(node.input)
-    replace_items(graph.node, kept[::-1])
-    replace_items(graph.initializer, [each for each in graph.initializer if each.name in wanted])
+    _put(graph, kept[::-1])
+    for position in reversed(range(len(graph.initializer))):
+        if graph.initializer[position].name not in wanted:
+            del graph.initializer[position]

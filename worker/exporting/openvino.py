@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app.core.version import VERSION
-from worker.exporting.onnx import export_float
+from worker.exporting.float_onnx import float_onnx
 from worker.network import Network
 from worker.openvino_extra import openvino
 
@@ -25,8 +25,7 @@ def export_openvino(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`: each change reads one IR, writes another."""
     with TemporaryDirectory(dir=path.parent) as temporary:
         folder = Path(temporary)
-        export_float(network, folder / "model.onnx")
-        source = write(openvino().Core().read_model(folder / "model.onnx"), folder / "0.xml")
+        source = write(openvino().Core().read_model(float_onnx(network)), folder / "0.xml")
         for number, change in enumerate(network.after_export.get("openvino", ()), start=1):
             changed = folder / f"{number}.xml"
             change(source, changed)

@@ -1,9 +1,12 @@
 """Calibration examples as a runtime takes them, read from disk again each time they are asked for."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from worker.data import Examples
 from worker.example_checks import Spread, check_finite
@@ -12,8 +15,9 @@ from worker.network import Network
 from worker.quantization.activations import Feed
 
 BATCH_SIZE = 16
-# So many numbers in one batch: with large inputs every activation of a batch would fill the memory.
-_LARGEST_BATCH = 1 << 20
+# Numbers that a batch comes to, from its examples to the answers: 256 MB. A runtime may hold all of them at once, and
+# out of the caches large ones are no quicker than small ones.
+_LARGEST_BATCH = 1 << 26
 
 
 class CalibrationData:
@@ -24,7 +28,7 @@ class CalibrationData:
 
     def __init__(self, network: Network, examples: Examples, positions: np.ndarray) -> None:
         self._network, self._examples = network, examples
-        self.batch_size = min(BATCH_SIZE, len(positions), max(1, _LARGEST_BATCH // _numbers(examples)))
+        self.batch_size = min(BATCH_SIZE, len(positions), max(1, _LARGEST_BATCH // self._numbers(positions)))
         count = -(-len(positions) // self.batch_size)
         self._batches = np.resize(positions, (count, self.batch_size))
         self._check()
@@ -48,7 +52,24 @@ class CalibrationData:
             spread.see(tensors)
         spread.check()
 
+    def _numbers(self, positions: np.ndarray) -> int:
+        """Of one example, and of all that is computed of it."""
+        arrays, _ = self._examples.take(positions[:1])
+        with torch.inference_mode(), _Counting() as counting:
+            self._network.run(*as_inputs(self._network.inputs, arrays))
+        return int(counting.numbers)
 
-def _numbers(examples: Examples) -> int:
-    """Of one example."""
-    return sum(int(np.prod(array.shape[1:])) for array in examples.inputs.values())
+
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Views count too: to a runtime that knows no views they are copies."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.numbers: int = 1
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
+    ) -> Any:
+        answers = operator(*arguments, **(options or {}))
+        self.numbers += sum(each.numel() for each in tree_leaves(answers) if isinstance(each, torch.Tensor))
+        return answers

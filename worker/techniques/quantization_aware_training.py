@@ -13,7 +13,7 @@ from torch import nn
 
 from app.core.recipes import QuantizationAwareTraining, StaticQuantization
 from worker.details import Details
-from worker.exporting.onnx import export_float
+from worker.exporting.float_onnx import float_onnx
 from worker.layer_selection import selected
 from worker.network import Network, layers_of
 from worker.quantization.batch_norm_folding import fold_batch_norms
@@ -67,8 +67,7 @@ class _Calibrated:
 
 def _calibrated(step: QuantizationAwareTraining, network: Network, data: CalibrationData, run: Run) -> _Calibrated:
     with TemporaryDirectory() as folder:
-        exact, quantized = Path(folder, "exact.onnx"), Path(folder, "quantized.onnx")
-        export_float(network, exact)
+        exact, quantized = float_onnx(network), Path(folder, "quantized.onnx")
         quantizer = StaticQuantizer(_static(step), replace(run, details=Details()), data, exact, quantized)
         ranges = quantizer.quantize()
         check_holds_int8(quantized, step)

@@ -14,7 +14,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import fx, nn
 
 from app.core.recipes import StaticQuantization
-from worker.exporting.onnx import export_float, layer_named, layer_of
+from worker.exporting.float_onnx import float_onnx
+from worker.exporting.onnx import layer_named, layer_of
 from worker.layer_selection import matching
 from worker.network import Network
 from worker.quantization.adaptive_rounding import round_adaptively
@@ -119,7 +120,7 @@ class StaticQuantizer:
     @property
     def _prepared(self) -> Path:
         # The exporter has folded batch norms already; only shapes are missing.
-        return self.source.with_suffix(".prepared.onnx")
+        return self.target.with_suffix(".prepared.onnx")
 
     @property
     def rounding(self) -> Rounding:
@@ -192,9 +193,8 @@ class InTorch:
 
     def quantized(self, module: fx.GraphModule) -> fx.GraphModule:
         with TemporaryDirectory() as folder:
-            exact, target = Path(folder, "exact.onnx"), Path(folder, "quantized.onnx")
-            export_float(self.network, exact)
-            quantizer = StaticQuantizer(self.step, self.run, self.data, exact, target, self.known)
+            target = Path(folder, "quantized.onnx")
+            quantizer = StaticQuantizer(self.step, self.run, self.data, float_onnx(self.network), target, self.known)
             plan = quantizer.plan()
         in_float = {layer_of(n) for n in plan.model.graph.node if n.op_type in WEIGHTED and n.name in plan.in_float}
         return static_in_torch(self.step, module, self.data, plan.model, in_float, quantizer.rounding.largest, self.run)

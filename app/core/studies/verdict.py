@@ -3,7 +3,7 @@
 Trials are chosen by the choice half of the test examples, and judged by the gate half, which none of them saw.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite
 
 from app.core import figures
@@ -110,8 +110,26 @@ def _best_by_gate(comparison: Comparison, search: Search, gate: GateReading) -> 
         return rank, value_of(points[file.job], search, comparison.metric) if rank == 0 else gate.drop(file)
 
     file = min(gate.files, key=in_order)
-    why = " ".join(_reasons(file, met[file.job], points[file.job], comparison, search, gate))
-    return Best(job=file.job, met_budget=met[file.job], why=why)
+    reasons = _reasons(file, met[file.job], points[file.job], comparison, search, gate)
+    cheaper = _cheaper_ones(file, points, comparison, search, gate) if met[file.job] == "proved" else ()
+    return Best(job=file.job, met_budget=met[file.job], why=" ".join((*reasons, *cheaper)))
+
+
+def _cheaper_ones(
+    chosen: GateFile, points: Mapping[str, StudyPoint], comparison: Comparison, search: Search, gate: GateReading
+) -> Iterator[str]:
+    """Whoever can do without a proof may want one of these."""
+    most = value_of(points[chosen.job], search, comparison.metric)
+    for file in gate.files:
+        point = points[file.job]
+        if value_of(point, search, comparison.metric) < most:
+            named, figured = begins_a_sentence(point.recipe), _figures(_timed_anew(point, file), comparison)
+            yield f"{named} ({file.job}) costs less, {figured}, and is not proved: there {_changed(file, gate)}."
+
+
+def _changed(file: GateFile, gate: GateReading) -> str:
+    change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
+    return f"{called(gate.metric)} changed by {change}, 95 % interval {interval}"
 
 
 def _timed_anew(point: StudyPoint, file: GateFile) -> StudyPoint:
@@ -133,12 +151,9 @@ def _reasons(
 ) -> Iterator[str]:
     trials, allowed = len(measured_points(comparison.points)), search.budget.max_quality_drop
     named, figured = begins_a_sentence(point.recipe), _figures(_timed_anew(point, file), comparison)
-    yield f"{named}, as {file.file}, is {_chosen_as(met, search)} of {trials} trials: {figured}."
-    change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
-    yield (
-        f"On {file.quality.examples} test examples that neither training nor the choice among trials saw, "
-        f"{called(gate.metric)} changed by {change}, 95 % interval {interval}."
-    )
+    yield f"{named}, as {file.file}, is {_chosen_as(met, search)}, of {trials} trials: {figured}."
+    examples = file.quality.examples
+    yield f"On {examples} test examples that neither training nor the choice among trials saw, {_changed(file, gate)}."
     if allowed is None:
         return
     bound = _written("max_quality_drop", allowed, gate.metric)
@@ -161,7 +176,7 @@ def _proof(needed: int | None) -> str:
 
 
 def _chosen_as(met: MetBudget, search: Search) -> str:
-    return _superlative(search) if met == "proved" else "the one to take"
+    return f"{_superlative(search)} that is proved" if met == "proved" else "the one to take"
 
 
 def _nearest(points: Sequence[StudyPoint], comparison: Comparison, search: Search) -> Best:

@@ -140,10 +140,14 @@ def test_what_the_gate_proves_is_best_even_if_another_is_cheaper() -> None:
     assert best is not None
     assert (best.job, best.met_budget) == ("safe", "proved")
     assert "95 % interval −0.6 to +0.4 points" in best.why
+    assert "the smallest that is proved, of 2 trials" in best.why
     assert "All of that lies inside the budget of 1.00 points" in best.why
+    assert "(cheap) costs less" in best.why
+    assert "there accuracy changed by −0.2 points, 95 % interval −1.2 to +0.8 points." in best.why
     both = best_of_search(among(CHEAP, SAFE), search(), gate(safe=(0, -0.005, 0.005), cheap=(0, -0.009, 0.009)))
     assert both is not None
     assert (both.job, both.met_budget) == ("cheap", "proved")
+    assert "costs less" not in both.why
 
 
 def test_where_nothing_is_proved_it_says_how_many_examples_a_proof_would_take() -> None:
