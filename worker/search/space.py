@@ -28,18 +28,27 @@ _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
 # `auto` in `outputs` makes these files of every recipe that doesn't quantize.
 _MADE_BY_AUTO = frozenset({"int8-dynamic", "int8-weights", "int4-weights"})
-_PRUNINGS: Mapping[str, dict[str, Any]] = {
+_PARTS: Mapping[str, dict[str, Any]] = {
     "structured": {"technique": "structured_pruning", "round_to": QUICK_CHANNELS},
     "low_rank": {"technique": "low_rank_factorization"},
     "layers": {"technique": "layer_pruning"},
 }
+SHALLOW_AND_THIN = "layers_and_structured"
+_PRUNINGS: Mapping[str, tuple[str, ...]] = {
+    **{name: (name,) for name in _PARTS},
+    SHALLOW_AND_THIN: ("layers", "structured"),
+}
 _RATIOS = {"structured": (0.1, 0.95), "low_rank": (0.2, 0.9), "layers": (0.1, 0.6)}
+_STEPS = {"structured": 0.05, "low_rank": 0.05, "layers": 0.1}
 # The first looks at how well its readers' weights make up for a unit, and so these are solved anew.
 SOLVED = "reconstruction_error"
 _CRITERIA = (SOLVED, "taylor", "l2", "group_norm")
 # Of a search's seconds, what one training should take, at the rate of an idle core, and what it may take.
-_MEANT_FOR_TRAINING, _MOST_FOR_TRAINING = 1 / 12, 1 / 6
+_MEANT_FOR_TRAINING, _MOST_FOR_TRAINING = 1 / 12, 1 / 3
 MOST_EPOCHS = 12
+# So many times as long is trained what is worth it.
+LONGER = 3
+_NEARLY = 3
 # Where each layer has lost half of its units alone, its sensitivity is compared. What stays of the most sensitive ones
 # and of the others is what would stay of all alike, to the power of:
 _JUDGED_AT, _SENSITIVE, _OTHERS = 0.5, 0.6, 1.15
@@ -71,16 +80,17 @@ class Space:
     def recipe(self, chooser: Chooser) -> Recipe:
         """What the chooser chooses, part by part; it is asked only for what there is a choice of."""
         prune = chooser.suggest_categorical("prune", ["none", *filter(self.has_pruning, _PRUNINGS)])
-        steps = [] if prune == "none" else [*self._pruning(prune, chooser), *self._recovery(chooser)]
+        pruned = (self._pruning(part, chooser, prune) for part in _PRUNINGS.get(prune, ()))
+        steps = [] if prune == "none" else [*pruned, *self._recovery(chooser)]
         precision = chooser.suggest_categorical("precision", self.precisions())
         return Recipe(steps=tuple(map(_STEP.validate_python, [*steps, *self._quantized(precision)])))
 
     def has_pruning(self, prune: str) -> bool:
-        return self._fits(_PRUNINGS[prune])
+        return all(self._fits(_PARTS[part]) for part in _PRUNINGS[prune])
 
     def criteria(self) -> list[str]:
         """Hidden units of recurrent layers can't be solved for."""
-        fitting = (name for name in _CRITERIA if self._fits(_PRUNINGS["structured"] | _by(name)))
+        fitting = (name for name in _CRITERIA if self._fits(_PARTS["structured"] | _by(name)))
         return [name for name in fitting if name != SOLVED or not self.facts.layer_types() & RECURRENT]
 
     def scopes(self) -> list[str]:
@@ -113,19 +123,24 @@ class Space:
         return max(1, min(MOST_EPOCHS, int(affordable)))
 
     @property
+    def nearly(self) -> float:
+        """By so much more than the budget allows may be lost, of what a longer training may still bring back."""
+        return _NEARLY * (self.search.budget.max_quality_drop or 0.0)
+
+    @property
     def _is_auto(self) -> bool:
         return AUTO in self.options.outputs
 
-    def _pruning(self, prune: str, chooser: Chooser) -> Iterator[dict[str, Any]]:
-        low, high = _RATIOS[prune]
-        ratio = round(chooser.suggest_float(f"{prune}_ratio", low, high, step=0.05), 2)
-        if prune != "structured":
-            yield _PRUNINGS[prune] | {"ratio": ratio}
-            return
+    def _pruning(self, part: str, chooser: Chooser, prune: str) -> dict[str, Any]:
+        """Sensitivities are those of the upload's layers, and some of them may be gone."""
+        low, high = _RATIOS[part]
+        ratio = round(chooser.suggest_float(f"{part}_ratio", low, high, step=_STEPS[part]), 2)
+        if part != "structured":
+            return _PARTS[part] | {"ratio": ratio}
         ways = _by(chooser.suggest_categorical("criterion", self.criteria()))
-        scope = chooser.suggest_categorical("scope", self.scopes())
+        scope = "layer" if prune == SHALLOW_AND_THIN else chooser.suggest_categorical("scope", self.scopes())
         amount = {"ratios": self._ratios(ratio)} if scope == "sensitivity" else {"ratio": ratio, "scope": scope}
-        yield _PRUNINGS[prune] | amount | ways
+        return _PARTS[part] | amount | ways
 
     def _ratios(self, ratio: float) -> dict[str, float]:
         """By pattern of layers: those of the most sensitive quarter lose less, all others a little more."""
@@ -148,7 +163,7 @@ class Space:
         learning_rate = chooser.suggest_float("learning_rate", 3e-4, 5e-3, log=True)
         yield {
             "technique": recover,
-            "epochs": chooser.suggest_int("epochs", 1, self.most_epochs(), log=True),
+            "epochs": chooser.suggest_int("epochs", 1, LONGER * self.most_epochs(), log=True),
             "seconds": self._seconds_of_training,
             "learning_rate": float(f"{learning_rate:.2g}"),
             "augmentation": chooser.suggest_categorical("augmentation", self.augmentations()),

@@ -10,9 +10,9 @@ from app.core.measurements import Metric, OutputFormat, Quality, Speedup
 from app.core.schemas import Schema
 from app.core.tasks import MeasureOptions
 
-# Each interval is wrong on the bad side in 2.5 % of cases: whichever of two is taken, in 5 % at most. The third is one
-# that the choice half has left no doubt about.
-MOST_CANDIDATES = 3
+# Each interval is wrong on the bad side in 2.5 % of cases at most; whichever is taken, in so many times that, if all of
+# them lose just what is allowed. Only the first is likely to: the choice half has left less doubt about the others.
+MOST_CANDIDATES = 4
 
 
 class GateOptions(Schema):

@@ -50,8 +50,8 @@ def measured_points(points: Sequence[StudyPoint]) -> list[StudyPoint]:
 
 def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
     """Those that the gate is read for, of those that keep to the budget on the choice half: the cheapest, the cheapest
-    whose interval is inside the budget, and the cheapest whose interval leaves half of it (else, the one that surely
-    loses least), for the case that the others were lucky.
+    that loses nothing, the cheapest whose interval is inside the budget, and the cheapest whose interval leaves half of
+    it (else, the one that surely loses least), for the case that the others were lucky.
 
     None where none keeps to it: there is nothing to prove.
     """
@@ -63,7 +63,8 @@ def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
     def value(point: StudyPoint) -> float:
         return value_of(point, search, metric)
 
-    chosen = [min(keeping, key=value)]
+    lossless = [point for point in keeping if (cost_of(point, metric).quality_drop or 0.0) <= ROUNDING]
+    chosen = [min(some, key=value) for some in (keeping, lossless) if some]
     for allowed in (_allowed(budget), _allowed(budget) / 2):
         inside = [point for point in keeping if _largest_drop(point, metric) <= allowed]
         chosen += [min(inside, key=value)] if inside else []

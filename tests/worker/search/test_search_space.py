@@ -12,7 +12,7 @@ from app.core.studies.requests import Search
 from tests.core.rows import FACTS
 from worker.search.sampling import Trial, draw, recipe_of
 from worker.search.space import AS_IT_IS, Space
-from worker.search.suggestions import known_to_work, other_precisions
+from worker.search.suggestions import known_to_work, other_precisions, trained_longer
 
 CONVOLUTION = LayerFacts(name="conv", type="Conv2d", parameters=10, macs=10, output_shape=(1, 4, 8, 8))
 WHOLE = FACTS.model_copy(update={"layers": (CONVOLUTION, *FACTS.layers)})
@@ -67,7 +67,16 @@ def test_training_is_as_long_as_a_part_of_the_search() -> None:
     ]
     assert epochs[0] > epochs[1] > epochs[2] == 1
     training = next(step for step in first(AUTO)[0].steps or () if isinstance(step, Distillation))
-    assert (training.epochs, training.seconds, training.augmentation) == (epochs[0], 150, "shift")
+    assert (training.epochs, training.seconds, training.augmentation) == (epochs[0], 300, "shift")
+
+
+def test_what_has_blocks_is_made_both_shorter_and_thinner() -> None:
+    """Sensitivities aren't used there: they are those of layers of which some are gone."""
+    deep = WHOLE.model_copy(update={"layers": (*WHOLE.layers, CONVOLUTION.model_copy(update={"name": "again"}))})
+    both = ["layer_pruning", "structured_pruning", "distillation"]
+    tried = first(Space(deep, RunOptions(outputs=("auto",)), SEARCH, DATA))
+    assert [techniques(recipe) for recipe in tried].count(both) == 2
+    assert both not in [techniques(recipe) for recipe in first(AUTO)]
 
 
 def test_what_needs_labels_or_images_is_left_out_without() -> None:
@@ -140,6 +149,22 @@ def test_both_the_fastest_and_the_smallest_network_are_tried_in_other_precisions
     tried = [each["structured_ratio"] for each in other_precisions(AUTO, [fast, small, lossy])]
     assert set(tried) == {fast.choices["structured_ratio"], small.choices["structured_ratio"]}
     assert tried[0] == fast.choices["structured_ratio"], "what was asked for comes first"
+
+
+def test_what_nearly_keeps_to_the_budget_and_the_best_that_does_are_trained_longer() -> None:
+    ladder = [choices for choices in known_to_work(AUTO) if choices["prune"] != "none"]
+    fast_but_lossy, hopeless, kept, slow = (
+        Trial(choices, (time, 500.0), excess)
+        for choices, time, excess in zip(ladder, (0.1, 0.05, 0.2, 0.3), (0.02, 0.5, 0.0, 0.01), strict=False)
+    )
+    trials = [fast_but_lossy, hopeless, kept, slow]
+    longer = list(trained_longer(AUTO, trials))
+    assert [each["structured_ratio"] for each in longer] == [
+        each.choices["structured_ratio"] for each in (fast_but_lossy, kept)
+    ]
+    assert {each["epochs"] for each in longer} == {3 * AUTO.most_epochs()}
+    again = [Trial(each, (0.1, 500.0), 0.0) for each in longer]
+    assert list(trained_longer(AUTO, [*trials, *again])) == longer, "what was trained longer isn't once more"
 
 
 def test_drawn_recipes_can_be_told_again() -> None:
