@@ -34,6 +34,7 @@ def test_ranges_that_nncf_knows_are_taken(calibration: str) -> None:
         {"rounding": "adaround"},
         {"equalize": True},
         {"keep_float": "auto"},
+        {"keep_float": "first"},
     ],
 )
 def test_what_nncf_does_not_know_is_refused(field: dict) -> None:

@@ -25,6 +25,7 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "float32.onnx",
         "float16.onnx",
         "int8-static.onnx",
+        "int8-static-first.onnx",
         "int8-dynamic.onnx",
         "int8-dynamic-tensor.onnx",
         "int8-weights.onnx",
@@ -36,6 +37,18 @@ def test_every_runtime_and_precision_that_fits_is_tried() -> None:
         "int8-dynamic.torchscript",
         "int8-weights.torchscript",
     ]
+
+
+def test_a_first_layer_in_float_is_tried_of_what_reads_pictures() -> None:
+    def beginning_with(kind: str, parameters: int) -> list[str]:
+        first = CONVOLUTIONS.layers[0].model_copy(
+            update={"type": kind, "parameters": parameters, "macs": 64 * parameters, "output_shape": (1, 16, 8, 8)}
+        )
+        return wanted({"steps": [PRUNE]}, CONVOLUTIONS.model_copy(update={"layers": (first, *CONVOLUTIONS.layers)}))
+
+    pictures, maps = beginning_with("Conv2d", 16 * 3 * 9), beginning_with("Conv2d", 16 * 64 * 9)
+    assert set(pictures) - set(maps) == {"int8-static-first.onnx"}
+    assert "int8-static-first.onnx" not in beginning_with("Linear", 16 * 3 * 9)
 
 
 def test_openvino_is_tried_where_the_worker_can_write_it() -> None:

@@ -70,7 +70,7 @@ def _left_alone(step: StaticQuantization, model: Any) -> list[str]:
     layers = dict.fromkeys(
         layer for each in operations if each.get_type_name() in WEIGHTED for layer in sorted(layers_of_operation(each))
     )
-    assert step.keep_float != "auto", "refused: only ONNX files are searched for sensitive layers"
+    assert isinstance(step.keep_float, tuple), "refused: only ONNX files are searched for such layers"
     chosen = {*selected(step, layers)} - matching(step, step.keep_float, layers)
     others = {layer for each in operations for layer in layers_of_operation(each)} if step.only else {*layers}
     return operations_of(model, others - chosen)

@@ -25,6 +25,19 @@ def unselected_nodes(step: Step, model: onnx.ModelProto, operators: Collection[s
     return [str(node.name) for node in candidates if layer_of(node) not in chosen]
 
 
+def nodes_reading_inputs(model: onnx.ModelProto, operators: Collection[str]) -> list[str]:
+    """Names of the first nodes with weights on each way from an input."""
+    reached, first = {each.name for each in model.graph.input}, list[str]()
+    for node in model.graph.node:
+        if not reached & set(node.input):
+            continue
+        if node.op_type in operators and has_weights(node, model):
+            first.append(str(node.name))
+        else:
+            reached |= set(node.output)
+    return first
+
+
 def with_own_weights(model: onnx.ModelProto, operators: Collection[str]) -> onnx.ModelProto:
     """Copies what several nodes share (a layer called twice): the dynamic quantizer rewrites a node's weights in place,
     as often as there are nodes that use them."""

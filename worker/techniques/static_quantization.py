@@ -33,7 +33,13 @@ from worker.quantization.smoothing import smooth
 from worker.quantization.weighted_nodes import weighted_nodes
 from worker.run import Run
 from worker.techniques import apply
-from worker.techniques.onnx_int8 import check_holds_int8, needs_reduced_range, unselected_nodes, with_own_weights
+from worker.techniques.onnx_int8 import (
+    check_holds_int8,
+    needs_reduced_range,
+    nodes_reading_inputs,
+    unselected_nodes,
+    with_own_weights,
+)
 from worker.techniques.quantize_dequantize import tidied
 from worker.techniques.torchscript_int8 import static_in_torch
 
@@ -140,9 +146,11 @@ class StaticQuantizer:
 
     def _in_float(self, model: onnx.ModelProto, ranges: Ranges) -> list[str]:
         named = nodes_in_float(self.step, model) + ranges.nodes_in_float(model)
-        if self.step.keep_float != "auto":
-            return named + _of_layers(model, self.step.keep_float, self.step)
-        return named + self._sensitive(model, ranges, named)
+        if self.step.keep_float == "auto":
+            return named + self._sensitive(model, ranges, named)
+        if self.step.keep_float == "first":
+            return named + nodes_reading_inputs(model, WEIGHTED)
+        return named + _of_layers(model, self.step.keep_float, self.step)
 
     def _sensitive(self, model: onnx.ModelProto, ranges: Ranges, named: Sequence[str]) -> list[str]:
         self.run.progress(0.7, "Finding the layers that 8 bits hurt most")

@@ -51,8 +51,10 @@ class StaticQuantization(StepBase):
     examples: int = Field(100, ge=1, le=10_000, description="Training examples used for calibration.")
     per_channel: bool = Field(True, description="One scale for each output channel of the weights, not one for all.")
     scheme: Literal["u8s8", "s8s8"] = Field("u8s8", description="Types of activations and of weights.")
-    keep_float: tuple[Pattern, ...] | Literal["auto"] = Field(
-        (), description="Layers that stay in float32; `auto` finds those that 8 bits hurt most."
+    keep_float: tuple[Pattern, ...] | Literal["auto", "first"] = Field(
+        (),
+        description="Layers that stay in float32; `auto` finds those that 8 bits hurt most, `first` leaves those that "
+        "read the inputs.",
     )
     smooth: bool = Field(False, description="SmoothQuant: moves large channels of layer norms into the weights.")
     bias_correction: bool = Field(False, description="Takes the mean shift of rounded weights back by the biases.")
@@ -62,7 +64,9 @@ class StaticQuantization(StepBase):
     equalize: bool = Field(False, description="Cross-layer equalization: makes the ranges of channels alike.")
 
     def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
-        kept = self.keep_float if self.keep_float != "auto" else ()
+        kept = self.keep_float if isinstance(self.keep_float, tuple) else ()
+        if self.keep_float == "first":
+            kept = tuple(layer.name for layer in network.layers if layer.type in STATIC_LAYERS)[:1]
         stored = in_int8(network, self.model_copy(update={"exclude": (*self.exclude, *kept)}))
         return stored.guessing("which layers `auto` keeps in float32; none") if self.keep_float == "auto" else stored
 
@@ -80,7 +84,7 @@ class StaticQuantization(StepBase):
     def _is_known_to_nncf(self) -> bool:
         """Which quantizes for OpenVINO, where activations are of either sign as they need to be."""
         as_usual = (self.scheme, self.rounding, self.equalize) == ("u8s8", "nearest", False)
-        return as_usual and self.calibration != "entropy" and self.keep_float != "auto"
+        return as_usual and self.calibration != "entropy" and isinstance(self.keep_float, tuple)
 
     @classmethod
     def missing_layers(cls, facts: ModelFacts) -> str | None:

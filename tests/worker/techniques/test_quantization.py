@@ -190,6 +190,14 @@ def test_layers_named_in_keep_float_stay_in_float(tmp_path: Path) -> None:
     assert int8_weights(quantized(tmp_path / "job", "cnn", StaticQuantization(keep_float=("conv*",)))) == {FC}
 
 
+def test_the_first_layer_stays_in_float(tmp_path: Path) -> None:
+    every, first = (
+        int8_weights(quantized(tmp_path / name, "cnn", StaticQuantization(keep_float=kept)))
+        for name, kept in (("every", ()), ("first", "first"))
+    )
+    assert (every, first) == ({CONV1, CONV2, FC}, {CONV2, FC})
+
+
 def test_keep_float_names_layers_that_exist(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="conv1, conv2, fc"):
         quantized(tmp_path / "job", "cnn", StaticQuantization(keep_float=("convolution1",)))
