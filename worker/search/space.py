@@ -27,7 +27,7 @@ AS_IT_IS: Choices = {"prune": "none", "precision": "float32"}
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
 # `auto` in `outputs` makes these files of every recipe that doesn't quantize.
-_MADE_BY_AUTO = frozenset({"int8-dynamic", "int8-weights", "int4-weights"})
+_MADE_BY_AUTO = frozenset({"int8-static", "int8-dynamic", "int8-weights", "int4-weights"})
 _PARTS: Mapping[str, dict[str, Any]] = {
     "structured": {"technique": "structured_pruning", "round_to": QUICK_CHANNELS},
     "low_rank": {"technique": "low_rank_factorization"},
@@ -180,10 +180,12 @@ class Space:
 
     def _steps_of_precisions(self) -> Mapping[str, tuple[dict[str, Any], ...]]:
         allowed = self.search.budget.max_quality_drop
+        static = {"technique": "static_quantization", "calibration": "percentile"}
         trained = {"epochs": min(2, self.most_epochs()), "seconds": self._seconds_of_training}
         return {
             "float32": (),
-            "int8-static": ({"technique": "static_quantization", "calibration": "percentile", "keep_float": "auto"},),
+            "int8-static": (static | {"bias_correction": True},),
+            "int8-careful": (static | {"keep_float": "auto"},),
             "mixed": (
                 {
                     "technique": "mixed_precision",
