@@ -36,9 +36,10 @@ def material(service: Service, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def written(client: Client, job: Job) -> dict[str, str]:
-    """What a job made of the network, by its content."""
+    """What a job made of the network, by its content. The float32 file is there too if int8 was slower this time."""
     assert job.status == "succeeded", job.error
-    return {a.name: a.sha256 for a in client.artifacts(job.id) if a.name.startswith("model.")}
+    names = {a.name: a.sha256 for a in client.artifacts(job.id) if a.name.startswith("model.")}
+    return {name: digest for name, digest in names.items() if "float32" not in name}
 
 
 @pytest.mark.slow
