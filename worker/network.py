@@ -71,6 +71,14 @@ class Network:
         changes = (*self.after_export.get(output_format, ()), change)
         return replace(self, after_export={**self.after_export, output_format: changes})
 
+    def changed_file(self, output_format: OutputFormat, source: Path, folder: Path) -> Path:
+        """What the steps make of an exported file: each reads one, and writes the next into `folder`."""
+        for number, change in enumerate(self.after_export.get(output_format, ()), start=1):
+            target = folder / f"{number}{source.suffix}"
+            change(source, target)
+            source = target
+        return source
+
     def changed_before_tracing(self, change: ModuleChange) -> "Network":
         return replace(self, before_tracing=(*self.before_tracing, change))
 

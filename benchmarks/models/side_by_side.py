@@ -1,8 +1,4 @@
-"""Files of whoever made them, judged on the same examples and timed in turns in one process, by the worker's code.
-
-All of them take turns with the upload. Where that is large, each takes turns with the upload alone: among twenty such
-files every call would find the caches full of others' weights, which happens to nobody who runs one of them.
-"""
+"""Files of whoever made them, judged on the same examples and timed in turns in one process, by the worker's code."""
 
 import shutil
 from dataclasses import dataclass
@@ -18,7 +14,6 @@ from app.core.wanted_files import SUFFIXES
 
 SEED = 0
 UPLOAD = "upload"
-LARGE = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -53,9 +48,8 @@ def compare(what: Compared) -> dict[str, dict[str, Any]]:
         files[name] = _written(name, _path_of(name, file), format_of(file.path), engine=file.engine)
     rows = {name: _judged(model, file, folder) for name, file in files.items()}
     running = [file for name, file in files.items() if "failed" not in rows[name]]
-    for together in _beside_each_other(running, is_large=rows[UPLOAD]["bytes"] > LARGE):
-        for name, timed in _timed(model, together, folder, what.rounds).items():
-            rows[name] |= timed
+    for name, timed in _timed(model, running, folder, what.rounds).items():
+        rows[name] |= timed
     shutil.rmtree(folder)
     return rows
 
@@ -93,11 +87,6 @@ def _judged(model: ModelFile, file: WrittenFile, folder: Path) -> dict[str, Any]
         return size | {"failed": f"{type(error).__name__}: {str(error)[:200]}"}
     assert found.quality is not None
     return size | found.quality.model_dump(include={"metric", "value", "examples", "agreement", "cosine"})
-
-
-def _beside_each_other(files: list[WrittenFile], *, is_large: bool) -> list[list[WrittenFile]]:
-    upload, *others = files
-    return [[upload, each] for each in others] if is_large else [files]
 
 
 def _timed(model: ModelFile, files: list[WrittenFile], folder: Path, rounds: int) -> dict[str, dict[str, Any]]:

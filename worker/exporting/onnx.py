@@ -1,6 +1,7 @@
 """ONNX through torch's tracing exporter (docs/decisions/0005-onnx-exporter.md)."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 
@@ -17,26 +18,14 @@ def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     check_operators(exact)
     model = onnx.load(exact)
     shapes = shapes_in(model)
-    if network.after_export.get("onnx"):
-        model = _changed(network, exact, path)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        changed = network.changed_file("onnx", exact, Path(folder))
+        model = model if changed == exact else onnx.load(changed)
     describe_shapes(model, shapes)
     describe(network, model)
     number_values(model)
     onnx.save(model, path)
     return ()
-
-
-def _changed(network: Network, exact: Path, path: Path) -> onnx.ModelProto:
-    source = exact
-    for number, change in enumerate(network.after_export["onnx"]):
-        target = path.with_name(f"{path.stem}.{number}.onnx")
-        change(source, target)
-        if source != exact:
-            source.unlink()
-        source = target
-    model = onnx.load(source)
-    source.unlink()
-    return model
 
 
 def layer_of(node: onnx.NodeProto) -> str:

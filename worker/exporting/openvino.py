@@ -26,11 +26,7 @@ def export_openvino(network: Network, path: Path) -> tuple[Path, ...]:
     with TemporaryDirectory(dir=path.parent) as temporary:
         folder = Path(temporary)
         source = write(openvino().Core().read_model(float_onnx(network)), folder / "0.xml")
-        for number, change in enumerate(network.after_export.get("openvino", ()), start=1):
-            changed = folder / f"{number}.xml"
-            change(source, changed)
-            source = changed
-        _describe(network, source, folder / MODEL)
+        _describe(network, network.changed_file("openvino", source, folder), folder / MODEL)
         _archive(folder, path)
     return ()
 
