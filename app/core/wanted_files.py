@@ -28,6 +28,8 @@ SUFFIXES: dict[OutputFormat, str] = {
 }
 RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript", "openvino")
 _FIRST = "int8-static-first"
+# For each output of a convolution over seven by seven points and four colours.
+_FEW_WEIGHTS = 4 * 7 * 7
 PRECISIONS: dict[str, tuple[Step, ...]] = {
     "float32": (),
     "float16": (FloatCasting(),),
@@ -43,8 +45,6 @@ PRECISIONS: dict[str, tuple[Step, ...]] = {
 # differ. ONNX Runtime alone gains speed by 4 bits (torch unpacks them in each call), and by a first convolution in
 # float32. One scale for a whole weight is tried where it was seen to be faster than one for each channel, which lose
 # less.
-# Of a convolution over seven by seven points and four colours.
-_FEW_WEIGHTS = 4 * 7 * 7
 NOT_TRIED: frozenset[tuple[str, OutputFormat]] = frozenset(
     {
         ("float32", "openvino"),

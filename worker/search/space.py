@@ -19,15 +19,18 @@ from app.core.recipes.structured_pruning import QUICK_CHANNELS, RECURRENT, thinn
 from app.core.recipes.training import is_image
 from app.core.sensitivities import Sensitivity
 from app.core.studies.requests import Search
+from app.core.wanted_files import PRECISIONS
 
 Choices = Mapping[str, Any]
 """By name, such as `{"prune": "structured", "ratio": 0.5, …}`: what a recipe follows from."""
+
+Unchecked = Step | dict[str, Any]
 
 AS_IT_IS: Choices = {"prune": "none", "precision": "float32"}
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 
 # `auto` in `outputs` makes these files of every recipe that doesn't quantize.
-_MADE_BY_AUTO = frozenset({"int8-static", "int8-dynamic", "int8-weights", "int4-weights"})
+_MADE_BY_AUTO = frozenset(PRECISIONS) - {"float32"}
 _PARTS: Mapping[str, dict[str, Any]] = {
     "structured": {"technique": "structured_pruning", "round_to": QUICK_CHANNELS},
     "low_rank": {"technique": "low_rank_factorization"},
@@ -175,17 +178,16 @@ class Space:
         """No trial takes the whole time of a search; where it is far from enough, the report of the job says so."""
         return round(max(1.0, _MOST_FOR_TRAINING * self.search.seconds), 1)
 
-    def _quantized(self, precision: str) -> tuple[dict[str, Any], ...]:
+    def _quantized(self, precision: str) -> tuple[Unchecked, ...]:
         return self._steps_of_precisions()[precision]
 
-    def _steps_of_precisions(self) -> Mapping[str, tuple[dict[str, Any], ...]]:
+    def _steps_of_precisions(self) -> Mapping[str, tuple[Unchecked, ...]]:
         allowed = self.search.budget.max_quality_drop
-        static = {"technique": "static_quantization", "calibration": "percentile"}
         trained = {"epochs": min(2, self.most_epochs()), "seconds": self._seconds_of_training}
         return {
             "float32": (),
-            "int8-static": (static | {"bias_correction": True},),
-            "int8-careful": (static | {"keep_float": "auto"},),
+            "int8-static": PRECISIONS["int8-static"],
+            "int8-careful": ({"technique": "static_quantization", "calibration": "percentile", "keep_float": "auto"},),
             "mixed": (
                 {
                     "technique": "mixed_precision",
@@ -194,14 +196,12 @@ class Space:
                 },
             ),
             "int8-aware": ({"technique": "quantization_aware_training", **trained},),
-            "int8-dynamic": ({"technique": "dynamic_quantization"},),
-            "int8-weights": ({"technique": "weight_quantization"},),
-            "int4-weights": ({"technique": "weight_quantization", "bits": 4},),
+            **{name: PRECISIONS[name] for name in ("int8-dynamic", "int8-weights", "int4-weights")},
             "int3-weights": ({"technique": "weight_quantization", "bits": 3},),
         }
 
-    def _fits(self, fields: dict[str, Any]) -> bool:
-        step = _STEP.validate_python(fields)
+    def _fits(self, unchecked: Unchecked) -> bool:
+        step = _STEP.validate_python(unchecked)
         if TECHNIQUES[step.technique].unavailable_because(self.facts) or step.unfit_for(self.facts):
             return False
         formats = set(step.held_by())
