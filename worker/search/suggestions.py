@@ -73,11 +73,10 @@ def _trained(space: Space, criterion: str, ratio: float) -> Choices:
 
 def trained_longer(space: Space, trials: Sequence[Trial]) -> Iterator[Choices]:
     """What nearly keeps to the budget and costs less than all that do, the nearest first; then the best that does."""
-    brief = [t for t in trials if t.values is not None and t.choices.get("epochs", LONGER) <= space.most_epochs()]
-    kept = [trial for trial in brief if trial.is_kept]
-    least = min((_value(trial, 0) for trial in kept), default=float("inf"))
-    near = [t for t in brief if t.excess is not None and 0 < t.excess <= space.nearly and _value(t, 0) < least]
-    best = sorted(kept, key=lambda trial: _value(trial, 0))[:1]
+    brief = [t for t in trials if t.values is not None and t.choices.get("epochs", 0) <= space.most_epochs()]
+    best = sorted((t for t in brief if t.is_kept), key=lambda trial: _value(trial, 0))[:1]
+    cheaper = [t for t in brief if not best or _value(t, 0) < _value(best[0], 0)]
+    near = [t for t in cheaper if t.excess is not None and 0 < t.excess <= space.nearly]
     for trial in (*sorted(near, key=lambda each: each.excess or 0.0)[:MOST_TRAINED_LONGER], *best):
         yield {**trial.choices, "epochs": LONGER * space.most_epochs()}
 
