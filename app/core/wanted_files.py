@@ -27,28 +27,32 @@ SUFFIXES: dict[OutputFormat, str] = {
     "openvino": ".openvino.zip",
 }
 RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript", "openvino")
-_FIRST = "int8-static-first"
+_FIRST, CAREFUL = "int8-static-first", "int8-static-careful"
 # For each output of a convolution over seven by seven points and four colours.
 _FEW_WEIGHTS = 4 * 7 * 7
+# Five by five points of one channel.
+_THIN = 5 * 5
 PRECISIONS: dict[str, tuple[Step, ...]] = {
     "float32": (),
     "float16": (FloatCasting(),),
     "bfloat16": (FloatCasting(dtype="bfloat16", compute="bfloat16"),),
     "int8-static": (StaticQuantization(calibration="percentile", bias_correction=True),),
     _FIRST: (StaticQuantization(calibration="percentile", bias_correction=True, keep_float="first"),),
+    CAREFUL: (StaticQuantization(calibration="percentile", bias_correction=True, keep_float="auto"),),
     "int8-dynamic": (DynamicQuantization(),),
     "int8-dynamic-tensor": (DynamicQuantization(per_channel=False),),
     "int8-weights": (WeightQuantization(),),
     "int4-weights": (WeightQuantization(bits=4),),
 }
 # In OpenVINO float16 storage halves the file and is computed in float32 too, as fast and with answers that hardly
-# differ. ONNX Runtime alone gains speed by 4 bits (torch unpacks them in each call), and by a first convolution in
-# float32. One scale for a whole weight is tried where it was seen to be faster than one for each channel, which lose
+# differ. ONNX Runtime alone gains speed by 4 bits (torch unpacks them in each call), and by convolutions in float32.
+# One scale for a whole weight is tried where it was seen to be faster than one for each channel, which lose
 # less.
 NOT_TRIED: frozenset[tuple[str, OutputFormat]] = frozenset(
     {
         ("float32", "openvino"),
         (_FIRST, "torchscript"),
+        (CAREFUL, "torchscript"),
         ("int8-dynamic-tensor", "torchscript"),
         ("int4-weights", "torchscript"),
         ("int4-weights", "openvino"),
@@ -96,13 +100,21 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
 
 
 def _is_worth_trying(precision: str, output: OutputFormat, facts: ModelFacts) -> bool:
-    return (precision, output) not in NOT_TRIED and (precision != _FIRST or _begins_with_few_channels(facts))
+    if precision == _FIRST and not _begins_with_few_channels(facts):
+        return False
+    return (precision, output) not in NOT_TRIED and (precision != CAREFUL or _has_thin_filters(facts))
 
 
 def _begins_with_few_channels(facts: ModelFacts) -> bool:
     """A convolution of so few weights for each output reads pictures: int8 kernels are made for more channels."""
     first = ExpectedLayer.of(facts.layers[0]) if facts.layers else None
     return first is not None and first.type == "Conv2d" and first.weights <= _FEW_WEIGHTS * first.width
+
+
+def _has_thin_filters(facts: ModelFacts) -> bool:
+    """Rounding errors of a filter of few weights, as depthwise convolutions have them, hardly cancel each other."""
+    layers = (ExpectedLayer.of(layer) for layer in facts.layers[1:])
+    return any(layer.type == "Conv2d" and layer.weights <= _THIN * layer.width for layer in layers)
 
 
 def _fits(step: Step, output: OutputFormat, facts: ModelFacts, *, has_data: bool) -> bool:

@@ -51,6 +51,20 @@ def test_a_first_layer_in_float_is_tried_of_what_reads_pictures() -> None:
     assert "int8-static-first.onnx" not in beginning_with("Linear", 16 * 3 * 9)
 
 
+def test_sensitive_layers_in_float_are_tried_of_what_has_thin_filters() -> None:
+    """A convolution for each channel by itself has nine weights for each of its outputs."""
+
+    def with_filters_of(weights: int) -> set[str]:
+        layer = CONVOLUTIONS.layers[0].model_copy(
+            update={"name": "thin", "parameters": 16 * weights, "macs": 1024 * weights, "output_shape": (1, 16, 8, 8)}
+        )
+        return set(
+            wanted({"steps": [PRUNE]}, CONVOLUTIONS.model_copy(update={"layers": (*CONVOLUTIONS.layers, layer)}))
+        )
+
+    assert with_filters_of(9) - with_filters_of(16 * 9) == {"int8-static-careful.onnx"}
+
+
 def test_openvino_is_tried_where_the_worker_can_write_it() -> None:
     facts = CONVOLUTIONS.model_copy(update={"outputs": EVERY_FORMAT})
     beyond = set(wanted({"steps": [PRUNE]}, facts)) - set(wanted({"steps": [PRUNE]}))

@@ -1,4 +1,4 @@
-"""How many of the most sensitive layers stay in float32: as few as bring the answers near enough."""
+"""Which of the most sensitive layers stay in float32: as few as bring the answers near enough."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -7,6 +7,8 @@ NEAR_ENOUGH = 0.01
 # A layer that holds more of the weights than this would cost the file what int8 is to save.
 LARGEST_SHARE = 0.1
 MOST_LAYERS = 0.25
+# However small a layer is, in float32 it costs time.
+LEAST_COST = 0.005
 
 
 def kept_in_float(
@@ -15,11 +17,12 @@ def kept_in_float(
     """Names of layers. `errors` and `sizes` (number of weights) are by layer; `error_with` says how far the answers
     are off when those that it gets stay in float32.
 
-    None, one, two, four... of the worst are tried, up to a quarter of all; where no number is near enough, that of the
-    least error is taken.
+    None, one, two, four... of the worst for their share of the weights are tried, up to a quarter of all; where no
+    number is near enough, that of the least error is taken.
     """
-    small = [name for name in errors if sizes[name] <= LARGEST_SHARE * sum(sizes.values())]
-    worst_first = sorted(small, key=lambda name: -errors[name])
+    share = {name: sizes[name] / sum(sizes.values()) for name in errors}
+    small = [name for name in errors if share[name] <= LARGEST_SHARE]
+    worst_first = sorted(small, key=lambda name: -errors[name] / max(share[name], LEAST_COST))
     tried: dict[int, float] = {}
     for count in _counts(min(len(worst_first), round(MOST_LAYERS * len(errors)))):
         tried[count] = error_with(worst_first[:count])

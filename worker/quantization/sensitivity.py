@@ -10,20 +10,22 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from worker.evaluation.answers import relative_error as error_of_output
 from worker.quantization.activations import Feed, values
+from worker.quantization.adjusted_layers import AdjustedLayers
 from worker.quantization.ranges import Ranges
 from worker.quantization.rounding import Rounding
 from worker.quantization.weighted_nodes import WeightedNode, weighted_nodes
 
 
 def errors_of_layers(
-    model: onnx.ModelProto, ranges: Ranges, feeds: Sequence[Feed], rounding: Rounding
+    model: onnx.ModelProto, adjusted: AdjustedLayers, ranges: Ranges, feeds: Sequence[Feed], rounding: Rounding
 ) -> dict[str, float]:
     """By node name: what rounding this layer's weights and inputs alone does to the answers, see `relative_error`."""
     exact = answers(model, feeds)
     errors = {}
     for node in list(weighted_nodes(model)):
-        with _rounded(model, node, ranges, rounding):
-            errors[str(node.node.name)] = relative_error(exact, answers(model, feeds))
+        name = str(node.node.name)
+        with adjusted.put_in([name]), _rounded(model, node, ranges, rounding):
+            errors[name] = relative_error(exact, answers(model, feeds))
     return errors
 
 

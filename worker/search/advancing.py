@@ -34,8 +34,9 @@ from app.core.studies.submitting import add_jobs, run_options
 from app.core.studies.verdict import candidates, cost_of, other_value_of, value_of
 from app.core.submissions import check
 from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
+from worker.search.choosing import Choices
 from worker.search.sampling import Drawn, Trial
-from worker.search.space import AS_IT_IS, Choices, Space
+from worker.search.space import AS_IT_IS, Space
 from worker.search.suggestions import suggestions
 
 # Of a search's seconds; less than the fewest would tell too little.

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.core.recipes.recipe import Recipe
-from worker.search.space import Choices, Space
+from worker.search.choosing import Choices
+from worker.search.space import Space
 
 if TYPE_CHECKING:
     import optuna

@@ -1,10 +1,10 @@
 """What a search may try of a model: choices -> a recipe."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from glob import escape
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -20,11 +20,8 @@ from app.core.recipes.training import is_image
 from app.core.sensitivities import Sensitivity
 from app.core.studies.requests import Search
 from app.core.wanted_files import PRECISIONS
-
-Choices = Mapping[str, Any]
-"""By name, such as `{"prune": "structured", "ratio": 0.5, …}`: what a recipe follows from."""
-
-Unchecked = Step | dict[str, Any]
+from worker.search.choosing import Choices, Chooser
+from worker.search.precisions import TUNED, Precisions, Unchecked
 
 AS_IT_IS: Choices = {"prune": "none", "precision": "float32"}
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
@@ -51,23 +48,11 @@ _MEANT_FOR_TRAINING, _MOST_FOR_TRAINING = 1 / 12, 1 / 3
 MOST_EPOCHS = 12
 # So many times as long is trained what is worth it.
 LONGER = 3
-_NEARLY = 3
+_NEARLY, _FAR = 3, 5
 # Where each layer has lost half of its units alone, its sensitivity is compared. What stays of the most sensitive ones
 # and of the others is what would stay of all alike, to the power of:
 _JUDGED_AT, _SENSITIVE, _OTHERS = 0.5, 0.6, 1.15
 FEWEST_GROUPS = 3
-
-
-class Chooser(Protocol):
-    """A trial of Optuna."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float: ...
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +71,8 @@ class Space:
         pruned = (self._pruning(part, chooser, prune) for part in _PRUNINGS.get(prune, ()))
         steps = [] if prune == "none" else [*pruned, *self._recovery(chooser)]
         precision = chooser.suggest_categorical("precision", self.precisions())
-        return Recipe(steps=tuple(map(_STEP.validate_python, [*steps, *self._quantized(precision)])))
+        quantized = self._precisions.drawn(chooser) if precision == TUNED else self._precisions.steps()[precision]
+        return Recipe(steps=tuple(map(_STEP.validate_python, [*steps, *quantized])))
 
     def has_pruning(self, prune: str) -> bool:
         return all(self._fits(_PARTS[part]) for part in _PRUNINGS[prune])
@@ -101,8 +87,9 @@ class Space:
         return ["layer", *(["sensitivity"] if self._groups_by_error() else []), "global", "isomorphic"]
 
     def precisions(self) -> list[str]:
-        left = (name for name in self._steps_of_precisions() if not (self._is_auto and name in _MADE_BY_AUTO))
-        return [name for name in left if all(map(self._fits, self._quantized(name)))]
+        known = self._precisions.steps()
+        left = (name for name in known if not (self._is_auto and name in _MADE_BY_AUTO))
+        return [name for name in left if all(map(self._fits, known[name]))]
 
     def recoveries(self) -> list[str]:
         is_labelled = self.data is not None and self.data.task != "unlabelled"
@@ -129,6 +116,11 @@ class Space:
     def nearly(self) -> float:
         """By so much more than the budget allows may be lost, of what a longer training may still bring back."""
         return _NEARLY * (self.search.budget.max_quality_drop or 0.0)
+
+    @property
+    def far_off(self) -> float:
+        """By so much more than the budget allows is lost what no training of that length brings back."""
+        return _FAR * (self.search.budget.max_quality_drop or 0.0)
 
     @property
     def _is_auto(self) -> bool:
@@ -178,27 +170,10 @@ class Space:
         """No trial takes the whole time of a search; where it is far from enough, the report of the job says so."""
         return round(max(1.0, _MOST_FOR_TRAINING * self.search.seconds), 1)
 
-    def _quantized(self, precision: str) -> tuple[Unchecked, ...]:
-        return self._steps_of_precisions()[precision]
-
-    def _steps_of_precisions(self) -> Mapping[str, tuple[Unchecked, ...]]:
-        allowed = self.search.budget.max_quality_drop
-        trained = {"epochs": min(2, self.most_epochs()), "seconds": self._seconds_of_training}
-        return {
-            "float32": (),
-            "int8-static": PRECISIONS["int8-static"],
-            "int8-careful": ({"technique": "static_quantization", "calibration": "percentile", "keep_float": "auto"},),
-            "mixed": (
-                {
-                    "technique": "mixed_precision",
-                    "bits": [2, 3, 4, 8],
-                    "budget": {"max_quality_drop": 0.01 if allowed is None else allowed / 2},
-                },
-            ),
-            "int8-aware": ({"technique": "quantization_aware_training", **trained},),
-            **{name: PRECISIONS[name] for name in ("int8-dynamic", "int8-weights", "int4-weights")},
-            "int3-weights": ({"technique": "weight_quantization", "bits": 3},),
-        }
+    @property
+    def _precisions(self) -> Precisions:
+        training = {"epochs": min(2, self.most_epochs()), "seconds": self._seconds_of_training}
+        return Precisions(self.facts, self.search.budget.max_quality_drop, training)
 
     def _fits(self, unchecked: Unchecked) -> bool:
         step = _STEP.validate_python(unchecked)

@@ -5,8 +5,10 @@ the sampler draws.
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from worker.search.choosing import Choices
+from worker.search.precisions import TUNED
 from worker.search.sampling import Drawn, Trial, draw, recipe_of
-from worker.search.space import AS_IT_IS, LONGER, SHALLOW_AND_THIN, SOLVED, Choices, Space
+from worker.search.space import AS_IT_IS, LONGER, SHALLOW_AND_THIN, SOLVED, Space
 
 # Criterion and ratio of each layer; half of the units are about a quarter of the work.
 _LADDER = ((SOLVED, 0.65), ("taylor", 0.5), ("taylor", 0.75), (SOLVED, 0.8), ("taylor", 0.85), (SOLVED, 0.5))
@@ -22,7 +24,7 @@ BEFORE_OTHER_PRECISIONS = 3
 
 def suggestions(space: Space, trials: Sequence[Trial], seed: int) -> Iterator[Drawn]:
     """The same ones for the same trials and seed; some may have been tried before."""
-    known = list(known_to_work(space))
+    known = [choices for choices in known_to_work(space) if not is_lost(space, choices, trials)]
     certain = chain(
         known[:BEFORE_OTHER_PRECISIONS],
         other_precisions(space, trials),
@@ -41,6 +43,16 @@ def known_to_work(space: Space) -> Iterator[Choices]:
     for number in range(max(len(ladder), len(precisions))):
         yield from ladder[number : number + 1]
         yield from precisions[number : number + 1]
+
+
+def is_lost(space: Space, choices: Choices, trials: Sequence[Trial]) -> bool:
+    """Whether what takes less away, trained as long, is far outside the budget."""
+    if choices["prune"] == AS_IT_IS["prune"] or set(space.search.budget.bounds) != {"max_quality_drop"}:
+        return False
+    amounts = [name for name in choices if name.endswith("_ratio")]
+    alike = (trial for trial in trials if trial.choices["prune"] == choices["prune"])
+    milder = (trial for trial in alike if all(trial.choices[name] <= choices[name] for name in amounts))
+    return any(trial.excess is not None and trial.excess > space.far_off for trial in milder)
 
 
 def _ladder(space: Space, steps: Sequence[tuple[str, float]]) -> Iterator[Choices]:
@@ -96,5 +108,5 @@ def _value(trial: Trial, objective: int) -> float:
 
 def _in_other_precisions(space: Space, choices: Choices) -> Iterator[Choices]:
     for precision in space.precisions():
-        if precision != choices["precision"]:
+        if precision not in (choices["precision"], TUNED):
             yield {**choices, "precision": precision}

@@ -19,6 +19,7 @@ from worker.exporting.onnx import layer_named, layer_of
 from worker.layer_selection import matching
 from worker.network import Network
 from worker.quantization.adaptive_rounding import round_adaptively
+from worker.quantization.adjusted_layers import AdjustedLayers, adjusted_layers
 from worker.quantization.bias_correction import correct_biases
 from worker.quantization.calibration_data import CalibrationData
 from worker.quantization.equalization import equalize
@@ -111,10 +112,14 @@ class StaticQuantizer:
     def plan(self) -> Plan:
         quant_pre_process(self.source, self._prepared, skip_optimization=True, skip_symbolic_shape=True)
         model = with_own_weights(onnx.load(self._prepared), WEIGHTED)
-        self._adjust(model)
+        self._even_out(model)
         onnx.save(model, self._prepared)
         ranges = self.known or self._find_ranges()
-        in_float = self._in_float(model, ranges)
+        adjusted = self._adjusted(model)
+        in_float = self._in_float(model, adjusted, ranges)
+        if adjusted.tensors:
+            adjusted.exchange_all_but(in_float)
+            onnx.save(model, self._prepared)
         for row in layer_table(model, ranges, self.rounding, in_float):
             self.run.detail("Layers", **row)
         return Plan(model, ranges, in_float)
@@ -132,34 +137,46 @@ class StaticQuantizer:
     def rounding(self) -> Rounding:
         return Rounding(self.step.per_channel, 64 if needs_reduced_range() else 127)
 
-    def _adjust(self, model: onnx.ModelProto) -> None:
-        """What makes 8 bits lose less, before ranges are found."""
+    def _even_out(self, model: onnx.ModelProto) -> None:
+        """What leaves the answers as they are, before ranges are found."""
         if self.step.equalize and not equalize(model):
             self.run.warn(NOTHING_TO_EQUALIZE)
         if self.step.smooth and not smooth(model, self.data):
             self.run.warn(NOTHING_TO_SMOOTH)
-        if self.step.rounding == "adaround":
-            self.run.progress(0.2, "Choosing for each weight whether it is rounded up or down")
-            round_adaptively(model, self.data, self.rounding)
-        elif self.step.bias_correction:
-            correct_biases(model, self.data, self.rounding)
 
-    def _in_float(self, model: onnx.ModelProto, ranges: Ranges) -> list[str]:
+    def _adjusted(self, model: onnx.ModelProto) -> AdjustedLayers:
+        """What makes up for the rounding of a layer's weights, and is right for layers alone that are rounded."""
+        if self.step.rounding == "adaround":
+            self.run.progress(0.55, "Choosing for each weight whether it is rounded up or down")
+            return adjusted_layers(
+                model, lambda node: node.weights, lambda its: round_adaptively(its, self.data, self.rounding)
+            )
+        if self.step.bias_correction:
+            return adjusted_layers(
+                model, lambda node: node.bias, lambda its: correct_biases(its, self.data, self.rounding)
+            )
+        return AdjustedLayers()
+
+    def _in_float(self, model: onnx.ModelProto, adjusted: AdjustedLayers, ranges: Ranges) -> list[str]:
         named = nodes_in_float(self.step, model) + ranges.nodes_in_float(model)
         if self.step.keep_float == "auto":
-            return named + self._sensitive(model, ranges, named)
+            return named + self._sensitive(model, adjusted, ranges, named)
         if self.step.keep_float == "first":
             return named + nodes_reading_inputs(model, WEIGHTED)
         return named + _of_layers(model, self.step.keep_float, self.step)
 
-    def _sensitive(self, model: onnx.ModelProto, ranges: Ranges, named: Sequence[str]) -> list[str]:
+    def _sensitive(
+        self, model: onnx.ModelProto, adjusted: AdjustedLayers, ranges: Ranges, named: Sequence[str]
+    ) -> list[str]:
         self.run.progress(0.7, "Finding the layers that 8 bits hurt most")
         feeds = list(islice(self.data, -(-JUDGED_EXAMPLES // self.data.batch_size)))
         exact = answers(model, feeds)
         sizes = {str(node.node.name): node.weight.size for node in weighted_nodes(model)}
-        errors = errors_of_layers(model, ranges, feeds, self.rounding)
+        errors = errors_of_layers(model, adjusted, ranges, feeds, self.rounding)
 
         def error_with(kept: Sequence[str]) -> float:
+            with adjusted.put_in_all_but([*named, *kept]):
+                onnx.save(model, self._prepared)
             self._write(ranges, [*named, *kept])
             return relative_error(exact, answers(onnx.load(self.target), feeds))
 

@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from tests.worker.quantization.graphs import feeds, graph, normal
+from worker.quantization.adjusted_layers import AdjustedLayers
 from worker.quantization.kept_in_float import kept_in_float
 from worker.quantization.ranges import find_ranges
 from worker.quantization.rounding import Rounding
@@ -25,7 +26,7 @@ def test_a_layer_that_rounding_ruins_is_the_most_sensitive(tmp_path: Path) -> No
     onnx.save(model, tmp_path / "model.onnx")
     before = model.SerializeToString()
     ranges = find_ranges(tmp_path / "model.onnx", feeds(X), "min_max")
-    errors = errors_of_layers(model, ranges, feeds(X), Rounding(False, 127))
+    errors = errors_of_layers(model, AdjustedLayers(), ranges, feeds(X), Rounding(False, 127))
     assert max(errors, key=lambda name: errors[name]) == "/b/Gemm"
     assert errors["/b/Gemm"] > 10 * errors["/a/Gemm"]
     assert model.SerializeToString() == before
@@ -54,3 +55,8 @@ def test_where_nothing_is_near_enough_the_least_error_wins() -> None:
 def test_a_layer_that_holds_much_of_the_file_is_not_kept() -> None:
     kept = kept_in_float(ERRORS, SIZES | {"layer0": 1000}, lambda names: 1 - 0.1 * len(names))
     assert kept == ["layer1", "layer2", "layer3", "layer4"]
+
+
+def test_of_layers_that_lose_nearly_alike_the_smaller_is_kept() -> None:
+    errors, sizes = ERRORS | {"layer1": 0.9}, SIZES | {"layer0": 15}
+    assert kept_in_float(errors, sizes, lambda names: 0.001 if names else 1.0) == ["layer1"]

@@ -157,7 +157,7 @@ def test_a_sensitivity_analysis_gives_layers_ratios_of_their_own(database: Datab
     row = end_sensitivity(database, queue, study)
     assert row.request["seconds"] == 60
     for _ in range(14):
-        end_one(database, queue, study, quality=0.9)
+        end_one(database, queue, study, quality=0.95)
     steps = [point.recipe.steps or () for point in shown(database, study).points]
     ratios = [step.ratios for of_one in steps for step in of_one if isinstance(step, StructuredPruning) and step.ratios]
     assert {"conv": 0.619, "*": 0.843} in ratios

@@ -1,5 +1,6 @@
 """What a search tries of a model, and that the same trials lead to the same next one."""
 
+from dataclasses import replace
 from itertools import islice
 
 from app.core.budgets import Budget
@@ -12,7 +13,7 @@ from app.core.studies.requests import Search
 from tests.core.rows import FACTS
 from worker.search.sampling import Trial, draw, recipe_of
 from worker.search.space import AS_IT_IS, Space
-from worker.search.suggestions import known_to_work, other_precisions, trained_longer
+from worker.search.suggestions import is_lost, known_to_work, other_precisions, trained_longer
 
 CONVOLUTION = LayerFacts(name="conv", type="Conv2d", parameters=10, macs=10, output_shape=(1, 4, 8, 8))
 WHOLE = FACTS.model_copy(update={"layers": (CONVOLUTION, *FACTS.layers)})
@@ -56,7 +57,30 @@ def test_it_begins_with_what_is_known_to_work() -> None:
 
 
 def weights_in(recipes: list[Recipe]) -> list[WeightQuantization]:
-    return [step for recipe in recipes for step in recipe.steps or () if isinstance(step, WeightQuantization)]
+    """Alone, and of all layers."""
+    steps = [recipe.steps for recipe in recipes if recipe.steps is not None and len(recipe.steps) == 1]
+    return [step for (step,) in steps if isinstance(step, WeightQuantization)]
+
+
+def test_convolutions_in_8_bits_go_with_linear_layers_in_4() -> None:
+    both = [["static_quantization", "weight_quantization"]]
+    (steps,) = (recipe.steps or () for recipe in first(AUTO) if techniques(recipe) in both)
+    static, packed = steps
+    assert static.exclude == packed.only == ("fc*",)
+    without = WHOLE.model_copy(update={"layers": FACTS.layers})
+    assert not any(techniques(each) in both for each in first(Space(without, AUTO.options, SEARCH, DATA)))
+
+
+def test_a_network_that_lost_far_more_than_is_allowed_is_not_pruned_harder() -> None:
+    ladder = [choices for choices in known_to_work(AUTO) if choices["prune"] == "structured"]
+    mild, hard = (pick(ladder, key=lambda each: each["structured_ratio"]) for pick in (min, max))
+    broken, lossy = (Trial(mild, (0.1, 100.0), excess) for excess in (0.5, 0.02))
+    assert is_lost(AUTO, hard, [broken])
+    assert not is_lost(AUTO, hard, [lossy])
+    assert not is_lost(AUTO, mild, [Trial(hard, (0.1, 100.0), 0.5)])
+    assert not is_lost(AUTO, AS_IT_IS, [broken])
+    small = Budget(max_quality_drop=0.01, max_size_bytes=100)
+    assert not is_lost(replace(AUTO, search=SEARCH.model_copy(update={"budget": small})), hard, [broken])
 
 
 def test_training_is_as_long_as_a_part_of_the_search() -> None:

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from app.core.errors import Invalid, Problem
@@ -196,6 +197,30 @@ def test_the_first_layer_stays_in_float(tmp_path: Path) -> None:
         for name, kept in (("every", ()), ("first", "first"))
     )
     assert (every, first) == ({CONV1, CONV2, FC}, {CONV2, FC})
+
+
+def test_onnx_runtime_leaves_a_layer_in_float_that_was_kept(tmp_path: Path) -> None:
+    """Between layers in int8 it rounds a layer's weights unasked, with one scale for all of them."""
+    layers = (nn.Conv2d(4, 6, 1), nn.ReLU(), nn.Conv2d(6, 8, 1), nn.ReLU(), nn.Conv2d(8, 4, 1))
+    network = network_of(nn.Sequential(*layers), (4, 6, 6))
+    run = run_over(network, np.random.default_rng(0).standard_normal((8, 4, 6, 6), dtype=np.float32))
+    export(apply(StaticQuantization(keep_float=("2",)), network, run), "onnx", tmp_path / "model.onnx")
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "run.onnx")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    onnxruntime.InferenceSession(tmp_path / "model.onnx", options)
+    assert int8_weights(onnx.load(tmp_path / "run.onnx")) == {(6, 4, 1, 1), (4, 8, 1, 1)}
+
+
+@pytest.mark.parametrize("fields", [{"bias_correction": True}, {"rounding": "adaround"}], ids=str)
+def test_what_stays_in_float_is_not_adjusted_to_rounding(tmp_path: Path, fields: dict) -> None:
+    models = []
+    for name, steps in (("float", ()), ("int8", (StaticQuantization(keep_float=("conv1",), **fields),))):
+        model = quantized(tmp_path / name, "cnn", *steps)
+        models.append({each.name: numpy_helper.to_array(each) for each in model.graph.initializer})
+    exact, found = models
+    assert np.array_equal(exact["conv1.weight"], found["conv1.weight"])
+    assert np.array_equal(exact["conv1.bias"], found["conv1.bias"])
 
 
 def test_keep_float_names_layers_that_exist(tmp_path: Path) -> None:
