@@ -1,9 +1,9 @@
 """What a search may do to the numbers of a network: a precision, and what is chosen of it -> quantize steps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
-from typing import Any
+from typing import Any, ClassVar
 
 from app.core.facts import ModelFacts
 from app.core.recipes import Step
@@ -14,6 +14,7 @@ Unchecked = Step | dict[str, Any]
 
 # Static int8 of which each part is chosen, where the others have one that works in general.
 TUNED = "int8-tuned"
+MIXED = "mixed"
 _CALIBRATIONS = ("percentile", "mse", "min_max", "entropy")
 _KEPT_IN_FLOAT: Mapping[str, Any] = {"none": (), "first": "first", "auto": "auto"}
 _YES, _NO = "yes", "no"
@@ -27,18 +28,19 @@ class Precisions:
     facts: ModelFacts
     allowed: float | None
     training: Mapping[str, Any]
+    bits: ClassVar[Sequence[int]] = (2, 3, 4, 8)
 
     def steps(self) -> Mapping[str, tuple[Unchecked, ...]]:
         """By precision; those of `TUNED` are as they are where nothing else is chosen."""
         half = 0.01 if self.allowed is None else self.allowed / 2
-        mixed = {"technique": "mixed_precision", "bits": [2, 3, 4, 8], "budget": {"max_quality_drop": half}}
+        mixed = {"technique": "mixed_precision", "bits": self.bits, "budget": {"max_quality_drop": half}}
         static = _static("percentile", "auto")
         return {
             "float32": (),
             "int8-static": PRECISIONS["int8-static"],
             "int8-careful": PRECISIONS[CAREFUL],
             **({"int8-and-int4": self._with_linear_in_4_bits(static)} if self._has_both() else {}),
-            "mixed": (mixed,),
+            MIXED: (mixed,),
             "int8-aware": ({"technique": "quantization_aware_training", **self.training},),
             **{name: PRECISIONS[name] for name in ("int8-dynamic", "int8-weights", "int4-weights")},
             "int3-weights": ({"technique": "weight_quantization", "bits": 3},),

@@ -12,7 +12,7 @@ from app.core.expected import ExpectedNetwork
 from app.core.facts import DatasetFacts, ModelFacts
 from app.core.job_options import AUTO, RunOptions
 from app.core.plans.rates import Rates
-from app.core.plans.work import PASSES, training_work
+from app.core.plans.work import OF_ACTIVATION, PASSES, training_work
 from app.core.recipes import TECHNIQUES, Distillation, Step
 from app.core.recipes.recipe import Recipe
 from app.core.recipes.structured_pruning import QUICK_CHANNELS, RECURRENT, thinned
@@ -21,7 +21,7 @@ from app.core.sensitivities import Sensitivity
 from app.core.studies.requests import Search
 from app.core.wanted_files import PRECISIONS
 from worker.search.choosing import Choices, Chooser
-from worker.search.precisions import TUNED, Precisions, Unchecked
+from worker.search.precisions import MIXED, TUNED, Precisions, Unchecked
 
 AS_IT_IS: Choices = {"prune": "none", "precision": "float32"}
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
@@ -46,6 +46,8 @@ _CRITERIA = (SOLVED, "taylor", "l2", "group_norm")
 # Of a search's seconds, what one training should take, at the rate of an idle core, and what it may take.
 _MEANT_FOR_TRAINING, _MOST_FOR_TRAINING = 1 / 12, 1 / 3
 MOST_EPOCHS = 12
+# Examples that layers are judged by, however large the network.
+_FEWEST_JUDGED = 16
 # So many times as long is trained what is worth it.
 LONGER = 3
 _NEARLY, _FAR = 3, 5
@@ -88,7 +90,7 @@ class Space:
 
     def precisions(self) -> list[str]:
         known = self._precisions.steps()
-        left = (name for name in known if not (self._is_auto and name in _MADE_BY_AUTO))
+        left = (name for name in known if not (self._is_auto and name in _MADE_BY_AUTO) and self._has_time_for(name))
         return [name for name in left if all(map(self._fits, known[name]))]
 
     def recoveries(self) -> list[str]:
@@ -111,6 +113,14 @@ class Space:
         )
         affordable = _MEANT_FOR_TRAINING * self.search.seconds * Rates().work_in_second / max(1.0, work)
         return max(1, min(MOST_EPOCHS, int(affordable)))
+
+    def _has_time_for(self, precision: str) -> bool:
+        """Bits for each layer are found by running the network with each layer rounded to each of them."""
+        if precision != MIXED:
+            return True
+        upload, ways = ExpectedNetwork.of(self.facts), len(self._precisions.bits) * len(self.facts.layers)
+        work = ways * _FEWEST_JUDGED * (upload.macs + OF_ACTIVATION * upload.activations)
+        return work < _MEANT_FOR_TRAINING * self.search.seconds * Rates().work_in_second
 
     @property
     def nearly(self) -> float:

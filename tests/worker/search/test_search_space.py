@@ -16,6 +16,7 @@ from worker.search.space import AS_IT_IS, Space
 from worker.search.suggestions import is_lost, known_to_work, other_precisions, trained_longer
 
 CONVOLUTION = LayerFacts(name="conv", type="Conv2d", parameters=10, macs=10, output_shape=(1, 4, 8, 8))
+LARGE = CONVOLUTION.model_copy(update={"macs": 400_000_000})
 WHOLE = FACTS.model_copy(update={"layers": (CONVOLUTION, *FACTS.layers)})
 SEARCH = Search(budget=Budget(max_quality_drop=0.01), seconds=900)
 DATA = DatasetFacts(
@@ -69,6 +70,12 @@ def test_convolutions_in_8_bits_go_with_linear_layers_in_4() -> None:
     assert static.exclude == packed.only == ("fc*",)
     without = WHOLE.model_copy(update={"layers": FACTS.layers})
     assert not any(techniques(each) in both for each in first(Space(without, AUTO.options, SEARCH, DATA)))
+
+
+def test_bits_for_each_layer_are_not_searched_of_what_takes_long_to_run() -> None:
+    large = WHOLE.model_copy(update={"layers": tuple(LARGE.model_copy(update={"name": f"{n}"}) for n in range(50))})
+    precisions = [replace(AUTO, facts=facts).precisions() for facts in (WHOLE, large)]
+    assert ["mixed" in names for names in precisions] == [True, False]
 
 
 def test_a_network_that_lost_far_more_than_is_allowed_is_not_pruned_harder() -> None:

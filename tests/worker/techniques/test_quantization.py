@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from app.core.errors import Invalid, Problem
-from app.core.recipes import DynamicQuantization, StaticQuantization, Step
+from app.core.recipes import DynamicQuantization, StaticQuantization, Step, WeightQuantization
 from tests.worker.importance.runs import network_of, run_over
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import NETWORKS, Example
@@ -226,6 +226,20 @@ def test_what_stays_in_float_is_not_adjusted_to_rounding(tmp_path: Path, fields:
 def test_keep_float_names_layers_that_exist(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="conv1, conv2, fc"):
         quantized(tmp_path / "job", "cnn", StaticQuantization(keep_float=("convolution1",)))
+
+
+def test_convolutions_in_8_bits_and_linear_layers_in_4_go_into_one_file(tmp_path: Path) -> None:
+    folder, example = job_folder(tmp_path / "job", NETWORKS["cnn"]), NETWORKS["cnn"]
+    steps = (StaticQuantization(exclude=("fc",)), WeightQuantization(bits=4, only=("fc",)))
+    compression = compress(folder, steps, outputs=("onnx", "torchscript"))
+    model = onnx.load(folder / file_of(compression, "model.onnx").path)
+    assert int8_weights(model) == {CONV1, CONV2}
+    assert "MatMulNBits" in operators(model)
+    x = example.inputs(32, seed=9)
+    session = onnxruntime.InferenceSession(folder / file_of(compression, "model.onnx").path)
+    (in_onnx,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    in_torch = torch.jit.load(folder / file_of(compression, "model.torchscript.pt").path)(x).detach().numpy()
+    assert np.corrcoef(in_onnx.ravel(), in_torch.ravel())[0, 1] > 0.99
 
 
 def test_each_layer_is_reported(tmp_path: Path) -> None:
