@@ -18,31 +18,24 @@ class AdjustedLayers:
 
     tensors: Mapping[str, tuple[TensorProto, TensorProto]] = field(default_factory=dict)
 
-    def exchange_all_but(self, in_float: Collection[str]) -> None:
-        """Each for the other, so that a second time takes it back."""
-        self._exchange([name for name in self.tensors if name not in in_float])
-
-    @contextmanager
-    def put_in_all_but(self, in_float: Collection[str]) -> Iterator[None]:
-        with self.put_in([name for name in self.tensors if name not in in_float]):
-            yield
+    def all_but(self, in_float: Collection[str]) -> list[str]:
+        return [name for name in self.tensors if name not in in_float]
 
     @contextmanager
     def put_in(self, nodes: Collection[str]) -> Iterator[None]:
         """As long as the context lasts."""
-        self._exchange(nodes)
+        self.exchange(nodes)
         try:
             yield
         finally:
-            self._exchange(nodes)
+            self.exchange(nodes)
 
-    def _exchange(self, nodes: Collection[str]) -> None:
-        for name in nodes:
-            own, other = self.tensors.get(name, (None, None))
-            if own is not None and other is not None:
-                before = _copied(own)
-                own.CopyFrom(other)
-                other.CopyFrom(before)
+    def exchange(self, nodes: Collection[str]) -> None:
+        """Each for the other, so that a second time takes it back."""
+        for own, other in (self.tensors[name] for name in nodes if name in self.tensors):
+            before = _copied(own)
+            own.CopyFrom(other)
+            other.CopyFrom(before)
 
 
 def adjusted_layers(
@@ -55,7 +48,7 @@ def adjusted_layers(
     exact = {name: (tensor, _copied(tensor)) for name, tensor in own.items() if tensor is not None}
     adjust(model)
     layers = AdjustedLayers(exact)
-    layers.exchange_all_but(())
+    layers.exchange(list(exact))
     return layers
 
 

@@ -49,10 +49,13 @@ def is_lost(space: Space, choices: Choices, trials: Sequence[Trial]) -> bool:
     """Whether what takes less away, trained as long, is far outside the budget."""
     if choices["prune"] == AS_IT_IS["prune"] or set(space.search.budget.bounds) != {"max_quality_drop"}:
         return False
-    amounts = [name for name in choices if name.endswith("_ratio")]
-    alike = (trial for trial in trials if trial.choices["prune"] == choices["prune"])
-    milder = (trial for trial in alike if all(trial.choices[name] <= choices[name] for name in amounts))
-    return any(trial.excess is not None and trial.excess > space.far_off for trial in milder)
+    far_off = (trial.choices for trial in trials if trial.excess is not None and trial.excess > space.far_off)
+    return any(_is_milder(other, choices) for other in far_off if other["prune"] == choices["prune"])
+
+
+def _is_milder(one: Choices, other: Choices) -> bool:
+    amounts = [name for name in other if name.endswith("_ratio")]
+    return one.get("epochs", 0) >= other.get("epochs", 0) and all(one[name] <= other[name] for name in amounts)
 
 
 def _ladder(space: Space, steps: Sequence[tuple[str, float]]) -> Iterator[Choices]:

@@ -118,7 +118,7 @@ class StaticQuantizer:
         adjusted = self._adjusted(model)
         in_float = self._in_float(model, adjusted, ranges)
         if adjusted.tensors:
-            adjusted.exchange_all_but(in_float)
+            adjusted.exchange(adjusted.all_but(in_float))
             onnx.save(model, self._prepared)
         for row in layer_table(model, ranges, self.rounding, in_float):
             self.run.detail("Layers", **row)
@@ -175,7 +175,7 @@ class StaticQuantizer:
         errors = errors_of_layers(model, adjusted, ranges, feeds, self.rounding)
 
         def error_with(kept: Sequence[str]) -> float:
-            with adjusted.put_in_all_but([*named, *kept]):
+            with adjusted.put_in(adjusted.all_but([*named, *kept])):
                 onnx.save(model, self._prepared)
             self._write(ranges, [*named, *kept])
             return relative_error(exact, answers(onnx.load(self.target), feeds))

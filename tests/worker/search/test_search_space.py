@@ -85,6 +85,7 @@ def test_a_network_that_lost_far_more_than_is_allowed_is_not_pruned_harder() -> 
     assert is_lost(AUTO, hard, [broken])
     assert not is_lost(AUTO, hard, [lossy])
     assert not is_lost(AUTO, mild, [Trial(hard, (0.1, 100.0), 0.5)])
+    assert not is_lost(AUTO, hard, [Trial({**mild, "recover": "none", "epochs": 0}, (0.1, 100.0), 0.5)])
     assert not is_lost(AUTO, AS_IT_IS, [broken])
     small = Budget(max_quality_drop=0.01, max_size_bytes=100)
     assert not is_lost(replace(AUTO, search=SEARCH.model_copy(update={"budget": small})), hard, [broken])
