@@ -16,6 +16,9 @@ from app.core.studies.requests import Search
 from app.core.studies.schemas import Best, MetBudget, StudyPoint
 from app.core.studies.wording import against_upload, called
 
+# Trials are timed in brief.
+AS_FAST = 0.05
+
 
 def cost_of(point: StudyPoint, metric: Metric | None) -> Cost:
     """On the choice half."""
@@ -60,17 +63,22 @@ def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
     if not keeping:
         return []
 
-    def value(point: StudyPoint) -> float:
-        return value_of(point, search, metric)
-
     lossless = [point for point in keeping if (cost_of(point, metric).quality_drop or 0.0) <= ROUNDING]
-    chosen = [min(some, key=value) for some in (keeping, lossless) if some]
+    chosen = [_cheapest(some, search, metric) for some in (keeping, lossless) if some]
     for allowed in (_allowed(budget), _allowed(budget) / 2):
         inside = [point for point in keeping if _largest_drop(point, metric) <= allowed]
-        chosen += [min(inside, key=value)] if inside else []
+        chosen += [_cheapest(inside, search, metric)] if inside else []
     if len(chosen) < MOST_CANDIDATES:
-        chosen.append(min(keeping, key=lambda point: (_largest_drop(point, metric), value(point))))
+        chosen.append(min(keeping, key=lambda point: (_largest_drop(point, metric), value_of(point, search, metric))))
     return [point for number, point in enumerate(chosen) if point not in chosen[:number]]
+
+
+def _cheapest(points: Sequence[StudyPoint], search: Search, metric: Metric | None) -> StudyPoint:
+    """Of those that are as good as equally fast, the smallest."""
+    least = min(value_of(point, search, metric) for point in points)
+    tolerance = AS_FAST if search.minimize == "latency" and search.budget.max_quality_drop is not None else 0.0
+    level = [point for point in points if value_of(point, search, metric) <= least * (1 + tolerance)]
+    return min(level, key=lambda point: (other_value_of(point, search), value_of(point, search, metric)))
 
 
 def _largest_drop(point: StudyPoint, metric: Metric | None) -> float:

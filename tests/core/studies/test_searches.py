@@ -120,6 +120,15 @@ def test_the_gate_is_read_for_the_cheapest_and_for_the_cheapest_that_is_sure(min
     assert [each.job for each in doubtful] == ["cheap", "better"]
 
 
+@pytest.mark.parametrize(("speedup", "chosen"), [(9.7, "small"), (9.0, "fast")])
+def test_of_what_is_as_good_as_equally_fast_the_smallest_is_read(speedup: float, chosen: str) -> None:
+    fast, small = (
+        point(job, size, 0.0, (-0.001, 0.001), speedup=at)
+        for job, size, at in (("fast", 100, 10.0), ("small", 80, speedup))
+    )
+    assert [each.job for each in candidates(among(fast, small), search("latency"))] == [chosen]
+
+
 def test_one_that_is_both_is_read_once_and_none_where_none_keeps_to_the_budget() -> None:
     certain = point("certain", 90, 0.0, (-0.001, 0.001))
     assert [each.job for each in candidates(among(certain, SAFE, SAFER), search())] == ["certain"]
