@@ -46,8 +46,7 @@ PRECISIONS: dict[str, tuple[Step, ...]] = {
 }
 # In OpenVINO float16 storage halves the file and is computed in float32 too, as fast and with answers that hardly
 # differ. ONNX Runtime alone gains speed by 4 bits (torch unpacks them in each call), and by convolutions in float32.
-# One scale for a whole weight is tried where it was seen to be faster than one for each channel, which lose
-# less.
+# One scale for a whole weight is tried where it was seen to be faster than one for each channel, which lose less.
 NOT_TRIED: frozenset[tuple[str, OutputFormat]] = frozenset(
     {
         ("float32", "openvino"),
@@ -100,9 +99,8 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
 
 
 def _is_worth_trying(precision: str, output: OutputFormat, facts: ModelFacts) -> bool:
-    if precision == _FIRST and not _begins_with_few_channels(facts):
-        return False
-    return (precision, output) not in NOT_TRIED and (precision != CAREFUL or _has_thin_filters(facts))
+    needs = {_FIRST: _begins_with_few_channels, CAREFUL: _has_thin_filters}.get(precision)
+    return (precision, output) not in NOT_TRIED and (needs is None or needs(facts))
 
 
 def _begins_with_few_channels(facts: ModelFacts) -> bool:

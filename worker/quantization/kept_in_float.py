@@ -20,7 +20,8 @@ def kept_in_float(
     None, one, two, four... of the worst for their share of the weights are tried, up to a quarter of all; where no
     number is near enough, that of the least error is taken.
     """
-    share = {name: sizes[name] / sum(sizes.values()) for name in errors}
+    whole = sum(sizes.values())
+    share = {name: sizes[name] / whole for name in errors}
     small = [name for name in errors if share[name] <= LARGEST_SHARE]
     worst_first = sorted(small, key=lambda name: -errors[name] / max(share[name], LEAST_COST))
     tried: dict[int, float] = {}

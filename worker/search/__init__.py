@@ -1,5 +1,6 @@
 """Finding a recipe that keeps to a budget: READ THIS FIRST.
 
+choosing.py     choices, and who makes them
 space.py        what may be tried of a model: choices -> a recipe
 precisions.py   of that, what is done to its numbers
 suggestions.py  the next choices: what is known to work, the best networks in other precisions, then

@@ -21,7 +21,7 @@ from app.core.sensitivities import Sensitivity
 from app.core.studies.requests import Search
 from app.core.wanted_files import PRECISIONS
 from worker.search.choosing import Choices, Chooser
-from worker.search.precisions import MIXED, TUNED, Precisions, Unchecked
+from worker.search.precisions import MIXED, TUNED, Precisions
 
 AS_IT_IS: Choices = {"prune": "none", "precision": "float32"}
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
@@ -118,7 +118,7 @@ class Space:
         """Bits for each layer are found by running the network with each layer rounded to each of them."""
         if precision != MIXED:
             return True
-        upload, ways = ExpectedNetwork.of(self.facts), len(self._precisions.bits) * len(self.facts.layers)
+        upload, ways = ExpectedNetwork.of(self.facts), len(Precisions.bits) * len(self.facts.layers)
         work = ways * _FEWEST_JUDGED * (upload.macs + OF_ACTIVATION * upload.activations)
         return work < _MEANT_FOR_TRAINING * self.search.seconds * Rates().work_in_second
 
@@ -185,7 +185,7 @@ class Space:
         training = {"epochs": min(2, self.most_epochs()), "seconds": self._seconds_of_training}
         return Precisions(self.facts, self.search.budget.max_quality_drop, training)
 
-    def _fits(self, unchecked: Unchecked) -> bool:
+    def _fits(self, unchecked: Step | dict[str, Any]) -> bool:
         step = _STEP.validate_python(unchecked)
         if TECHNIQUES[step.technique].unavailable_because(self.facts) or step.unfit_for(self.facts):
             return False

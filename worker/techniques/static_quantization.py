@@ -117,12 +117,16 @@ class StaticQuantizer:
         ranges = self.known or self._find_ranges()
         adjusted = self._adjusted(model)
         in_float = self._in_float(model, adjusted, ranges)
-        if adjusted.tensors:
-            adjusted.exchange(adjusted.all_but(in_float))
-            onnx.save(model, self._prepared)
+        adjusted.exchange(adjusted.all_but(in_float))
+        self._save(model, adjusted)
         for row in layer_table(model, ranges, self.rounding, in_float):
             self.run.detail("Layers", **row)
         return Plan(model, ranges, in_float)
+
+    def _save(self, model: onnx.ModelProto, adjusted: AdjustedLayers) -> None:
+        """As it is now. Without any adjusted layers the file has been like that since ranges were found."""
+        if adjusted.tensors:
+            onnx.save(model, self._prepared)
 
     def _find_ranges(self) -> Ranges:
         self.run.progress(0.5, "Finding ranges on the calibration examples")
@@ -176,7 +180,7 @@ class StaticQuantizer:
 
         def error_with(kept: Sequence[str]) -> float:
             with adjusted.put_in(adjusted.all_but([*named, *kept])):
-                onnx.save(model, self._prepared)
+                self._save(model, adjusted)
             self._write(ranges, [*named, *kept])
             return relative_error(exact, answers(onnx.load(self.target), feeds))
 

@@ -102,7 +102,7 @@ def best_of_search(comparison: Comparison, search: Search, gate: GateReading | N
     if not chosen:
         return _nearest(points, comparison, search)
     why = (
-        f"{begins_a_sentence(chosen[0].recipe)} is {_superlative(search)} of the trials that keep to the budget so "
+        f"{begins_a_sentence(chosen[0].recipe)} is the one to take of the trials that keep to the budget so "
         f"far: {_figures(chosen[0], comparison)}. That is on the half of the test examples by which it was chosen; the "
         "other half, which would prove it, was not read."
     )
