@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import httpx2
-from support.running_service import bytes_written, memory_mb, running_api
+from support.memory import memory_mb
+from support.running_service import bytes_written, running_api
 
 MEBIBYTE = 1 << 20
 TENSORS, TENSOR_BYTES = 16, 64 * MEBIBYTE

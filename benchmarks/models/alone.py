@@ -1,32 +1,24 @@
-"""What one piece of work costs: seconds of CPU and the largest resident memory, in a process that does nothing else."""
+"""Work in a process that does nothing else, and what it costs there."""
 
-import multiprocessing
-import time
-import traceback
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-
-from support.running_service import memory_mb
 
 from app.cli.processes import end_with_parent
 
 
 def alone(work: Callable[..., Any], *arguments: object) -> dict[str, Any]:
-    """With the answer as `answer`, or why there is none as `failed`. Imports count, as they do for whoever runs it."""
-    with multiprocessing.get_context("spawn").Pool(1, initializer=end_with_parent) as pool:
-        return pool.apply(_measured, (work, arguments))
-
-
-def _measured(work: Callable[..., Any], arguments: tuple[object, ...]) -> dict[str, Any]:
-    started = time.perf_counter()
-    try:
-        outcome = {"answer": work(*arguments)}
-    except Exception as error:  # a peer that fails is a result, too
-        traceback.print_exc()
-        outcome = {"failed": f"{type(error).__name__}: {str(error)[:200]}"}
-    return {
-        **outcome,
-        "cpu_seconds": round(time.process_time(), 2),
-        "seconds": round(time.perf_counter() - started, 2),
-        "peak_mb": round(memory_mb("self", "VmHWM")),
-    }
+    """The answer as `answer`, or why there is none as `failed`; and what `models.measured_process` measured."""
+    with TemporaryDirectory() as folder:
+        task, outcome = Path(folder, "task"), Path(folder, "outcome")
+        task.write_bytes(pickle.dumps((work, arguments)))
+        command = [sys.executable, "-m", "models.measured_process", str(task), str(outcome)]
+        ended = subprocess.run(command, check=False, preexec_fn=end_with_parent)
+        if ended.returncode:
+            return {"failed": f"its process ended with {ended.returncode}"}
+        told: dict[str, Any] = pickle.loads(outcome.read_bytes())
+        return told

@@ -1,13 +1,18 @@
-"""What a compress task of ours costs, for the method that each of the others' is the counterpart of."""
+"""What a compress task of ours costs, for the method that each of the others' is the counterpart of.
+
+Like the fork server, which imports it once for all jobs, this module begins with all that a child needs.
+"""
 
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import worker.preload  # noqa: F401
 from app.core.inputs import InputSpec
 from app.core.job_files import DatasetFile, ModelFile
 from app.core.tasks import Compress
+from worker.pipeline import perform
 
 # The format, and the step with the parameters that come nearest.
 EQUIVALENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -23,8 +28,6 @@ EQUIVALENTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def compress_alone(method: str, model: Path, data: Path, inputs: tuple[InputSpec, ...]) -> None:
     """All that the worker's child does for it: loading, the step, the files with and without it, and their probes."""
-    from worker.pipeline import perform
-
     output, step = EQUIVALENTS[method]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from support.running_service import memory_mb
+from support.memory import memory_mb
 from torch import Tensor, nn
 
 from app.core.inputs import InputSpec

@@ -59,14 +59,6 @@ def _free_port() -> Iterator[int]:
     yield port
 
 
-def memory_mb(pid: int | str, field: str = "VmRSS") -> float:
-    """`VmRSS` is what it holds now, `VmHWM` the most that it ever held."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    raise ValueError(field)
-
-
 def bytes_written(pid: int) -> int:
     """To any file or pipe, by this process."""
     for line in Path(f"/proc/{pid}/io").read_text().splitlines():
