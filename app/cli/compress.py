@@ -25,6 +25,7 @@ from app.cli.search_arguments import (
     MaxLatency,
     MaxSize,
     Minimize,
+    Prefer,
     SearchSeconds,
     Trials,
     search_options,
@@ -50,6 +51,7 @@ def compress(
     max_size: MaxSize = None,
     max_latency: MaxLatency = None,
     minimize: Minimize = None,
+    prefer: Prefer = None,
     trials: Trials = None,
     seconds: SearchSeconds = None,
     data_dir: DataDir = None,
@@ -60,7 +62,7 @@ def compress(
     is started for as long as this takes.
     """
     budget = {"max_quality_drop": max_drop, "max_size_bytes": max_size, "max_latency_ms": max_latency}
-    search = search_options(budget, minimize, trials, seconds)
+    search = search_options(budget, minimize, prefer, trials, seconds)
     if search is None:
         run, asked = _run_job, job_options(preset, recipe, formats, seed)
     elif preset is not None or recipe is not None:

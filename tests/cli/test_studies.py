@@ -103,11 +103,13 @@ def test_a_budget_starts_a_search(url: str, app: FastAPI, tmp_path: Path, monkey
     monkeypatch.setattr("app.cli.watching_studies.watch_study", ended)
     data = tmp_path / "data.npz"
     np.savez(data, x=np.zeros((100, 4), np.float32))
-    words = ["--max-drop", "0.02", "--minimize", "size", "--trials", "4", "--seed", "3", "-o", str(tmp_path / "out")]
-    shown = run("--url", url, "compress", str(TORCHSCRIPT), "--data", str(data), *words)
+    words = ["--max-drop", "0.02", "--minimize", "size", "--prefer", "cheapest", "--trials", "4", "--seed", "3"]
+    output = ("-o", str(tmp_path / "out"))
+    shown = run("--url", url, "compress", str(TORCHSCRIPT), "--data", str(data), *words, *output)
     assert shown.exit_code == 0, shown.output
     assert sent["search"] == {
-        "budget": {"max_quality_drop": 0.02}, "minimize": "size", "trials": 4, "seconds": 1800,
+        "budget": {"max_quality_drop": 0.02}, "minimize": "size", "prefer": "cheapest", "trials": 4,
+        "seconds": 1800,
     }  # fmt: skip
     assert (sent["seeds"], sent["outputs"]) == ([3], ["auto"])
     without_budget = run("--url", url, "compress", str(TORCHSCRIPT), "--trials", "4")

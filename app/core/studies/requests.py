@@ -97,6 +97,11 @@ class Search(Schema):
 
     budget: Budget
     minimize: Literal["latency", "size", "macs"] = Field("latency", description="Of what keeps to the budget.")
+    prefer: Literal["proved", "cheapest"] = Field(
+        "proved",
+        description="Of files that keep to the budget on the gate: one that is proved to, or the cheapest, proved or "
+        "not. With few test examples only files that hardly differ from the upload can be proved.",
+    )
     trials: int = Field(20, ge=1, le=MOST_JOBS)
     seconds: int = Field(1800, ge=1, le=604_800)
 

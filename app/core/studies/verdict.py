@@ -110,18 +110,42 @@ def best_of_search(comparison: Comparison, search: Search, gate: GateReading | N
 
 
 def _best_by_gate(comparison: Comparison, search: Search, gate: GateReading) -> Best:
-    """The least cost of what is proved; else, of what keeps to the budget here too, what loses least."""
+    """The least cost of what is proved; else, of what keeps to the budget here too, what loses least. The least cost of
+    all that keep to it here, where that was preferred to a proof."""
     points = {point.job: point for point in comparison.points}
     met = {file.job: _met(file, gate, search.budget) for file in gate.files}
 
     def in_order(file: GateFile) -> tuple[int, float]:
-        rank = ("proved", "measured", "no").index(met[file.job])
-        return rank, value_of(points[file.job], search, comparison.metric) if rank == 0 else gate.drop(file)
+        if met[file.job] in _taken_by_cost(search):
+            return 0, value_of(points[file.job], search, comparison.metric)
+        return ("proved", "measured", "no").index(met[file.job]), gate.drop(file)
 
     file = min(gate.files, key=in_order)
     reasons = _reasons(file, met[file.job], points[file.job], comparison, search, gate)
-    cheaper = _cheaper_ones(file, points, comparison, search, gate) if met[file.job] == "proved" else ()
-    return Best(job=file.job, met_budget=met[file.job], why=" ".join((*reasons, *cheaper)))
+    others: Iterator[str] = iter(())
+    if search.prefer == "proved" and met[file.job] == "proved":
+        others = _cheaper_ones(file, points, comparison, search, gate)
+    elif met[file.job] == "measured":
+        proved = [each for each in gate.files if met[each.job] == "proved"]
+        others = _proved_ones(proved, points, comparison, search, gate)
+    return Best(job=file.job, met_budget=met[file.job], why=" ".join((*reasons, *others)))
+
+
+def _taken_by_cost(search: Search) -> tuple[MetBudget, ...]:
+    return ("proved",) if search.prefer == "proved" else ("proved", "measured")
+
+
+def _proved_ones(
+    proved: Sequence[GateFile],
+    points: Mapping[str, StudyPoint],
+    comparison: Comparison,
+    search: Search,
+    gate: GateReading,
+) -> Iterator[str]:
+    """The cheapest of them: whoever preferred the least cost may yet want it."""
+    for file in sorted(proved, key=lambda each: value_of(points[each.job], search, comparison.metric))[:1]:
+        named, figured = _named_and_figured(points[file.job], file, comparison)
+        yield f"{named} ({file.job}) is proved and costs more, {figured}: there {_changed(file, gate)}."
 
 
 def _cheaper_ones(
@@ -132,13 +156,17 @@ def _cheaper_ones(
     for file in gate.files:
         point = points[file.job]
         if value_of(point, search, comparison.metric) < most:
-            named, figured = begins_a_sentence(point.recipe), _figures(_timed_anew(point, file), comparison)
+            named, figured = _named_and_figured(point, file, comparison)
             yield f"{named} ({file.job}) costs less, {figured}, and is not proved: there {_changed(file, gate)}."
 
 
 def _changed(file: GateFile, gate: GateReading) -> str:
     change, interval = figures.change(gate.metric, file.change), figures.change_interval(gate.metric, file.change_ci95)
     return f"{called(gate.metric)} changed by {change}, 95 % interval {interval}"
+
+
+def _named_and_figured(point: StudyPoint, file: GateFile, comparison: Comparison) -> tuple[str, str]:
+    return begins_a_sentence(point.recipe), _figures(_timed_anew(point, file), comparison)
 
 
 def _timed_anew(point: StudyPoint, file: GateFile) -> StudyPoint:
@@ -159,7 +187,7 @@ def _reasons(
     file: GateFile, met: MetBudget, point: StudyPoint, comparison: Comparison, search: Search, gate: GateReading
 ) -> Iterator[str]:
     trials, allowed = len(measured_points(comparison.points)), search.budget.max_quality_drop
-    named, figured = begins_a_sentence(point.recipe), _figures(_timed_anew(point, file), comparison)
+    named, figured = _named_and_figured(point, file, comparison)
     yield f"{named}, as {file.file}, is {_chosen_as(met, search)}, of {trials} trials: {figured}."
     examples = file.quality.examples
     yield f"On {examples} test examples that neither training nor the choice among trials saw, {_changed(file, gate)}."
@@ -185,7 +213,9 @@ def _proof(needed: int | None) -> str:
 
 
 def _chosen_as(met: MetBudget, search: Search) -> str:
-    return f"{_superlative(search)} that is proved" if met == "proved" else "the one to take"
+    if met not in _taken_by_cost(search):
+        return "the one to take"
+    return f"{_superlative(search)} that {'is proved' if search.prefer == 'proved' else 'keeps to the budget there'}"
 
 
 def _nearest(points: Sequence[StudyPoint], comparison: Comparison, search: Search) -> Best:

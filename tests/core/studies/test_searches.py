@@ -97,8 +97,9 @@ def among(*points: StudyPoint) -> Comparison:
     return Comparison(points, (), upload, "accuracy", is_synthetic=False)
 
 
-def search(minimize: str = "size", **budget: float) -> Search:
-    return Search.model_validate({"budget": budget or {"max_quality_drop": 0.01}, "minimize": minimize})
+def search(minimize: str = "size", prefer: str = "proved", **budget: float) -> Search:
+    bounds = budget or {"max_quality_drop": 0.01}
+    return Search.model_validate({"budget": bounds, "minimize": minimize, "prefer": prefer})
 
 
 def gate(**changes: tuple[float, float, float]) -> GateReading:
@@ -157,6 +158,23 @@ def test_what_the_gate_proves_is_best_even_if_another_is_cheaper() -> None:
     assert both is not None
     assert (both.job, both.met_budget) == ("cheap", "proved")
     assert "costs less" not in both.why
+
+
+def test_the_cheapest_can_be_preferred_to_a_proof() -> None:
+    lucky = point("lucky", 50, 0.0, (-0.001, 0.001))
+    reading = gate(
+        lucky=(-0.02, -0.03, -0.01), cheap=(-0.008, -0.018, 0.002), safe=(-0.001, -0.006, 0.004), safer=(0, 0, 0)
+    )
+    best = best_of_search(among(lucky, CHEAP, SAFE, SAFER), search(prefer="cheapest"), reading)
+    assert best is not None
+    assert (best.job, best.met_budget) == ("cheap", "measured")
+    assert "the smallest that keeps to the budget there, of 4 trials" in best.why
+    assert "(safe) is proved and costs more" in best.why
+    assert best.why.count("costs") == 1, "neither what is still dearer nor what doesn't keep to it"
+    proved = best_of_search(among(CHEAP, SAFE), search(prefer="cheapest"), gate(cheap=(0, 0, 0), safe=(0, 0, 0)))
+    assert proved is not None
+    assert (proved.job, proved.met_budget) == ("cheap", "proved")
+    assert "is proved and" not in proved.why
 
 
 def test_where_nothing_is_proved_it_says_how_many_examples_a_proof_would_take() -> None:
