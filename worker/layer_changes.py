@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from app.core.layer_changes import MOST_HISTOGRAMS, MOST_LAYERS, LayerChange, WeightHistogram
 from worker.network import Network, layers_of
 
-BINS, MOST_VALUES = 40, 1_000_000
+BINS, MOST_VALUES = 40, 250_000
 
 
 def layer_changes(before: Network, after: Network) -> tuple[LayerChange, ...]:
@@ -66,7 +66,7 @@ def _type(layer: nn.Module) -> str:
 
 
 def _weight(layer: nn.Module) -> Tensor:
-    """Of the largest parameter; where it has more than two million values, one of every few."""
+    """Of the largest parameter; where it has more than half a million values, one of every few."""
     values = max(layer.parameters(False), key=Tensor.numel).detach().flatten()
     return values[:: max(1, len(values) // MOST_VALUES)].float()
 

@@ -26,6 +26,7 @@ from app.core.tasks import (
     Task,
     Time,
 )
+from worker.allocator import keep_freed_memory
 from worker.data import Dataset, open_dataset
 from worker.data_fit import fitting_data
 from worker.evaluation.measure import judge_all, measure
@@ -52,6 +53,7 @@ def perform(task: Task, folder: Path, report: Report) -> Schema:
 
 @perform.register
 def _(task: Compress, folder: Path, report: Report) -> Compression:
+    keep_freed_memory()
     report(Progress(fraction=0.0, message="Loading the model"))
     run = _loaded(task, folder, report)
     outputs = Outputs(task, folder, run)
@@ -131,6 +133,7 @@ def _(task: Time, folder: Path, report: Report) -> Schema:
 
 @perform.register
 def _(task: MeasureSensitivity, folder: Path, report: Report) -> Schema:
+    keep_freed_memory()
     report(Progress(fraction=0.0, message="Loading the model"))
     dataset = open_dataset(folder, task.dataset) if task.dataset else None
     run = _run_on(task.model, dataset, folder, task.seed, report)

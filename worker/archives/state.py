@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+# By forward: torch's own int8 layers set what they hold when they are loaded, which takes long to copy.
+_NEVER_CALLED = frozenset({"__setstate__", "set_weight_bias"})
+
 
 class ArchiveState:
     """As it is when this is made: before anything has run."""
@@ -48,6 +51,7 @@ def _written(archive: torch.jit.ScriptModule) -> Iterator[tuple[Any, str]]:
         (path, module._get_method(method).graph)
         for path, module in modules.items()
         for method in module._method_names()
+        if method not in _NEVER_CALLED
     )
     written = (
         (_path(node.inputsAt(0), graph, path), node.s("name"))

@@ -1,8 +1,7 @@
 """The float32 ONNX file of a network, which all others in ONNX and OpenVINO are made of."""
 
-import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import onnx
 import torch
 from torch import fx, nn
 
+from worker.exporting.onnx_other_weights import Sources, digests_of, readers_in, structure_of
 from worker.exporting.onnx_sizes import compute_sizes
 from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
@@ -25,8 +25,12 @@ SEPARATOR = "/"
 
 @dataclass(frozen=True)
 class _Written:
+    """`sources` are None where only tracing can tell what other weights lead to."""
+
     path: Path
-    weights: bytes
+    structure: str
+    tensors: Mapping[str, bytes]
+    sources: Sources | None
 
 
 _written: WeakKeyDictionary[nn.Module, _Written] = WeakKeyDictionary()
@@ -34,14 +38,29 @@ _written: WeakKeyDictionary[nn.Module, _Written] = WeakKeyDictionary()
 
 def float_onnx(network: Network) -> Path:
     """To be read only. Tracing takes far longer than what most steps do to the file, so it is done once for as long as
-    the module lives and no weight of it changes."""
-    weights = _digest(network.module)
+    the module lives and no weight of it changes; a network that another differs from in its weights is traced for
+    both."""
+    structure, tensors = structure_of(network), digests_of(network.module)
     known = _written.get(network.module)
-    if known is None or known.weights != weights:
-        known = _Written(_place(network.module) if known is None else known.path, weights)
-        _export(network, known.path)
-        _written[network.module] = known
-    return known.path
+    if known is None or (known.structure, known.tensors) != (structure, tensors):
+        path = _place(network.module) if known is None else known.path
+        _written[network.module] = _like_another(network, path, structure, tensors) or _Written(
+            path, structure, tensors, _export(network, path)
+        )
+    return _written[network.module].path
+
+
+def _like_another(network: Network, path: Path, structure: str, tensors: Mapping[str, bytes]) -> _Written | None:
+    """Made of the file of a network that has the same structure, if there is one that tells where its weights went."""
+    for other in list(_written.values()):
+        if other.structure != structure or other.sources is None:
+            continue
+        model = onnx.load(other.path)
+        changed = {name for name, digest in tensors.items() if other.tensors[name] != digest}
+        if other.sources.put(model, network.module, changed):
+            onnx.save(model, path)
+            return _Written(path, structure, tensors, other.sources)
+    return None
 
 
 def _place(module: nn.Module) -> Path:
@@ -51,14 +70,7 @@ def _place(module: nn.Module) -> Path:
     return Path(folder, "float.onnx")
 
 
-def _digest(module: fx.GraphModule) -> bytes:
-    digest = hashlib.sha256(module.code.encode())
-    for tensor in (*module.parameters(), *module.buffers()):
-        digest.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.digest()
-
-
-def _export(network: Network, path: Path) -> None:
+def _export(network: Network, path: Path) -> Sources | None:
     examples = random_inputs(network.inputs, 2, seed=0)
     outputs = _output_names(network)
     with _quiet():
@@ -75,8 +87,10 @@ def _export(network: Network, path: Path) -> None:
     model = onnx.load(path)
     _restore_names(model.graph)
     _read_weights_where_they_are(model.graph)
+    sources, readers = Sources.of(model, network.module), readers_in(model.graph)
     compute_sizes(model)
     onnx.save(model, path)
+    return sources and sources.still_in(readers, model.graph)
 
 
 @contextmanager
@@ -89,7 +103,8 @@ def _quiet() -> Iterator[None]:
 
 
 def _output_names(network: Network) -> list[str]:
-    count = len(network.run(*random_inputs(network.inputs, 2, seed=0)))
+    answers = network.module.graph.output_node().args[0]
+    count = len(answers) if isinstance(answers, tuple) else 1
     taken = {spec.name for spec in network.inputs}
     stem = "output" if "output" not in taken else "answer"
     return [stem] if count == 1 else [f"{stem}_{number}" for number in range(count)]

@@ -15,8 +15,8 @@ from worker.network import Network
 def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`."""
     exact = float_onnx(network)
-    check_operators(exact)
     model = onnx.load(exact)
+    check_operators(model)
     shapes = shapes_in(model)
     with TemporaryDirectory(dir=path.parent) as folder:
         changed = network.changed_file("onnx", exact, Path(folder))

@@ -28,7 +28,9 @@ def found_again(
 
 
 def _alike(packed: Packed, values: Tensor) -> Packed | RowsScaled | None:
-    return packed if torch.allclose(packed.unpacked(), values, rtol=1e-6, atol=0) else _scaled(packed, values)
+    own = packed.unpacked()
+    is_same = torch.equal(own, values) or torch.allclose(own, values, rtol=1e-6, atol=0)
+    return packed if is_same else _scaled(packed, values)
 
 
 def _scaled(packed: Packed, values: Tensor) -> RowsScaled | None:

@@ -1,5 +1,6 @@
 """Batch norms become part of the convolutions before them, as in the files that an exporter writes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from torch import fx, nn
@@ -10,12 +11,18 @@ _PAIRS = {(nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, 
 
 def fold_batch_norms(module: fx.GraphModule) -> None:
     """In place. A convolution that is called twice, or whose answer something else reads too, is left as it is."""
-    for node in list(module.graph.nodes):
-        convolution = _convolution_before(module, node)
-        if convolution is not None:
-            _fold(module, convolution, node)
+    for convolution, norm in list(foldable(module)):
+        _fold(module, convolution, norm)
     module.delete_all_unused_submodules()
     module.recompile()
+
+
+def foldable(module: fx.GraphModule) -> Iterator[tuple[fx.Node, fx.Node]]:
+    """Calls of a convolution and of the norm that only it is read by."""
+    for node in module.graph.nodes:
+        convolution = _convolution_before(module, node)
+        if convolution is not None:
+            yield convolution, node
 
 
 def _convolution_before(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:

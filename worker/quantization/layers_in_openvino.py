@@ -7,7 +7,6 @@ import numpy as np
 
 from app.core.details import Value
 from worker.exporting.openvino_layers import INTEGERS, WEIGHTS_AT, layers_of_operation, stored_weight
-from worker.openvino_extra import openvino
 from worker.quantization.layer_table import of_inputs, of_weights
 from worker.quantization.ranges import Grid
 
@@ -34,11 +33,22 @@ def openvino_layer_table(exact: Any, rounded: Any) -> Iterator[Mapping[str, Valu
 
 def _weight(operation: Any) -> np.ndarray:
     """As it is multiplied with."""
-    place = operation.input_value(WEIGHTS_AT[operation.get_type_name()])
-    library = openvino()
-    exactly = {"INFERENCE_PRECISION_HINT": "f32"}
-    values: np.ndarray = library.compile_model(library.Model([place], []), "CPU", exactly)([])[0]
-    return values
+    return _unpacked(operation.input_value(WEIGHTS_AT[operation.get_type_name()]).get_node())
+
+
+def _unpacked(node: Any) -> np.ndarray:
+    """What the operators between a constant and its reader make of it: OpenVINO would compile them for each weight."""
+    kind = node.get_type_name()
+    if kind == "Constant":
+        stored: np.ndarray = node.get_data(dtype=np.float32)
+        return stored
+    values = _unpacked(node.input_value(0).get_node())
+    if kind in ("Subtract", "Multiply"):
+        combine = np.subtract if kind == "Subtract" else np.multiply
+        return np.asarray(combine(values, _unpacked(node.input_value(1).get_node())))
+    if kind == "Transpose":
+        return values.transpose(node.input_value(1).get_node().data)
+    return values.reshape(tuple(node.get_output_shape(0)))
 
 
 def _scales(operation: Any) -> np.ndarray:
