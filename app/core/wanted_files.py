@@ -27,9 +27,10 @@ SUFFIXES: dict[OutputFormat, str] = {
     "openvino": ".openvino.zip",
 }
 RUNTIMES: tuple[OutputFormat, ...] = ("onnx", "torchscript", "openvino")
-_FIRST, CAREFUL = "int8-static-first", "int8-static-careful"
+_FIRST, CAREFUL, TWO_BITS = "int8-static-first", "int8-static-careful", "int2-weights"
 # For each output of a convolution over seven by seven points and four colours.
 _FEW_WEIGHTS = 4 * 7 * 7
+_MORE_THAN_CACHES = 1 << 23
 # Five by five points of one channel.
 _THIN = 5 * 5
 PRECISIONS: dict[str, tuple[Step, ...]] = {
@@ -43,6 +44,7 @@ PRECISIONS: dict[str, tuple[Step, ...]] = {
     "int8-dynamic-tensor": (DynamicQuantization(per_channel=False),),
     "int8-weights": (WeightQuantization(),),
     "int4-weights": (WeightQuantization(bits=4),),
+    TWO_BITS: (WeightQuantization(bits=2, method="hqq", group_size=128),),
 }
 # In OpenVINO float16 storage halves the file and is computed in float32 too, as fast and with answers that hardly
 # differ. ONNX Runtime alone gains speed by 4 bits (torch unpacks them in each call), and by convolutions in float32.
@@ -55,6 +57,8 @@ NOT_TRIED: frozenset[tuple[str, OutputFormat]] = frozenset(
         ("int8-dynamic-tensor", "torchscript"),
         ("int4-weights", "torchscript"),
         ("int4-weights", "openvino"),
+        (TWO_BITS, "torchscript"),
+        (TWO_BITS, "openvino"),
     }
 )
 
@@ -99,7 +103,9 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
 
 
 def _is_worth_trying(precision: str, output: OutputFormat, facts: ModelFacts) -> bool:
-    needs = {_FIRST: _begins_with_few_channels, CAREFUL: _has_thin_filters}.get(precision)
+    needs = {_FIRST: _begins_with_few_channels, CAREFUL: _has_thin_filters, TWO_BITS: _is_bound_by_memory}.get(
+        precision
+    )
     return (precision, output) not in NOT_TRIED and (needs is None or needs(facts))
 
 
@@ -107,6 +113,12 @@ def _begins_with_few_channels(facts: ModelFacts) -> bool:
     """A convolution of so few weights for each output reads pictures: int8 kernels are made for more channels."""
     first = ExpectedLayer.of(facts.layers[0]) if facts.layers else None
     return first is not None and first.type == "Conv2d" and first.weights <= _FEW_WEIGHTS * first.width
+
+
+def _is_bound_by_memory(facts: ModelFacts) -> bool:
+    """In 4 bits, the weights of linear layers are more than caches hold: half as many bytes are read twice as fast."""
+    layers = (ExpectedLayer.of(layer) for layer in facts.layers)
+    return sum(layer.weights for layer in layers if layer.type == "Linear") >= _MORE_THAN_CACHES
 
 
 def _has_thin_filters(facts: ModelFacts) -> bool:

@@ -12,6 +12,8 @@ are then judged and timed in turns in one process. Results are kept; stop it whe
 import argparse
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from models.alone import alone
@@ -20,7 +22,7 @@ from models.bench import Bench, files_of_ours
 from models.cases import Case, cases
 from models.costs import EQUIVALENTS, compress_alone
 from models.goals import size_ratio
-from models.peers import METHODS
+from models.peers import METHODS, make
 from models.quantization_table import costs_table, table
 from models.side_by_side import File
 
@@ -32,11 +34,13 @@ class QuantizationBench(Bench):
     """Keeps of each case `ours`, each of the others' methods, `rows` of all files together, and costs."""
 
     def cost(self, case: Case) -> None:
-        """Of our own single methods, in processes of their own like the others'."""
+        """Of single methods, one process after another: a script of the others', and a task of ours."""
         for method in EQUIVALENTS:
-            if not case.steps and self.known(case, f"cost of {method}") is None:
-                cost = alone(compress_alone, method, case.subject.file, case.subject.data, case.inputs)
-                self.keep(case, f"cost of {method}", cost)
+            if not case.steps and self.known(case, f"costs of {method}") is None:
+                with TemporaryDirectory() as folder:
+                    theirs = alone(make, method, self.folder(case), Path(folder, f"model{METHODS[method][1]}"))
+                ours = alone(compress_alone, method, case.subject.file, case.subject.data, case.inputs)
+                self.keep(case, f"costs of {method}", {"ours": ours, "theirs": theirs})
 
     def files(self, case: Case) -> dict[str, File]:
         ours = self.known(case, "ours")
@@ -79,11 +83,8 @@ def main() -> None:
         run(bench, chosen, options)
     rows = {case.name: known["rows"] for case in chosen if (known := bench.known(case, "rows"))}
     print("\n".join(table(rows)))
-    costs = {
-        (case.name, name): (bench.known(case, f"cost of {name}"), bench.known(case, name))
-        for case in chosen
-        for name in METHODS
-    }
+    known = {(case.name, name): bench.known(case, f"costs of {name}") for case in chosen for name in EQUIVALENTS}
+    costs = {pair: both for pair, both in known.items() if both is not None}
     print("\n".join(costs_table(costs)))
 
 

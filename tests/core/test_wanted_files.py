@@ -65,6 +65,14 @@ def test_sensitive_layers_in_float_are_tried_of_what_has_thin_filters() -> None:
     assert with_filters_of(9) - with_filters_of(16 * 9) == {"int8-static-careful.onnx"}
 
 
+def test_two_bits_are_tried_of_linear_layers_that_caches_do_not_hold() -> None:
+    def with_weights(number: int) -> set[str]:
+        layer = CONVOLUTIONS.layers[1].model_copy(update={"parameters": number, "macs": number})
+        return set(wanted({"steps": [PRUNE]}, CONVOLUTIONS.model_copy(update={"layers": (layer,)})))
+
+    assert with_weights(16_000_000) - with_weights(1_000_000) == {"int2-weights.onnx"}
+
+
 def test_openvino_is_tried_where_the_worker_can_write_it() -> None:
     facts = CONVOLUTIONS.model_copy(update={"outputs": EVERY_FORMAT})
     beyond = set(wanted({"steps": [PRUNE]}, facts)) - set(wanted({"steps": [PRUNE]}))

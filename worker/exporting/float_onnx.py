@@ -52,7 +52,7 @@ def float_onnx(network: Network) -> Path:
 
 def _like_another(network: Network, path: Path, structure: str, tensors: Mapping[str, bytes]) -> _Written | None:
     """Made of the file of a network that has the same structure, if there is one that tells where its weights went."""
-    for other in list(_written.values()):
+    for _module_that_lives_on, other in list(_written.items()):
         if other.structure != structure or other.sources is None:
             continue
         model = onnx.load(other.path)

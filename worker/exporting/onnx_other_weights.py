@@ -20,14 +20,14 @@ from torch.utils._pytree import tree_leaves
 from worker.network import Network
 from worker.quantization.batch_norm_folding import foldable
 
-_FIRST_VALUES = 32
+_FIRST_VALUES, _INTEGERS = 32, "biu"
 _PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device)
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A tensor of the network, or what it is turned over."""
+    """A tensor of the network, as it is or transposed."""
 
     name: str
     transposed: bool
@@ -54,7 +54,7 @@ class Sources:
             values = numpy_helper.to_array(stored)
             candidates = alike.get(_first_values(values), ())
             same = tuple(each for each in candidates if np.array_equal(each.among(tensors), values))
-            if not same and values.dtype.kind == "f":
+            if not same and values.dtype.kind not in _INTEGERS:  # those are sizes
                 return None
             found[stored.name] = same
         return cls(found)
@@ -70,9 +70,10 @@ class Sources:
         tracing would; the model is then of no use."""
         places = {each.name for sources in self.stored.values() for each in sources}
         elsewhere = {name for pair in _pairs(module) if places.issuperset(pair.folded()) for name in pair.tensors()}
-        if changed - places - elsewhere or not self.fixed.isdisjoint(changed):
-            return False
         tensors = tensors_of(module)
+        are_weights = all(tensors[name].is_floating_point() for name in changed - elsewhere)
+        if changed - places - elsewhere or not self.fixed.isdisjoint(changed) or not are_weights:
+            return False
         touched = [
             stored
             for stored in model.graph.initializer
@@ -157,8 +158,11 @@ def _told(name: str, layer: nn.Module) -> Iterator[str]:
         return
     for attribute, value in sorted(vars(layer).items()):
         if attribute not in _OF_EVERY_MODULE:
-            plain = all(isinstance(leaf, _PLAIN) or callable(leaf) for leaf in tree_leaves(value))
-            yield f"{attribute}={value if plain else id(value)}"
+            yield f"{attribute}={value if all(map(_is_plain, tree_leaves(value))) else id(value)}"
+
+
+def _is_plain(leaf: object) -> bool:
+    return isinstance(leaf, _PLAIN) or (callable(leaf) and not isinstance(leaf, nn.Module))
 
 
 def _by_first_values(tensors: Mapping[str, Tensor]) -> Mapping[object, tuple[_Source, ...]]:

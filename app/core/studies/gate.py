@@ -12,7 +12,7 @@ from app.core.tasks import MeasureOptions
 
 # Each interval is wrong on the bad side in 2.5 % of cases at most; whichever is taken, in so many times that, if all of
 # them lose just what is allowed. Only the first is likely to: the choice half has left less doubt about the others.
-MOST_CANDIDATES = 4
+MOST_CANDIDATES = 5
 
 
 class GateOptions(Schema):

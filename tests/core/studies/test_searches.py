@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from app.core.database import Database
 from app.core.errors import Invalid
 from app.core.keys import LOCAL
-from app.core.measurements import Quality
+from app.core.measurements import Quality, Speedup
 from app.core.studies.comparing import Comparison
 from app.core.studies.gate import GateFile, GateReading
 from app.core.studies.requests import Search, StudyRequest
@@ -121,13 +121,42 @@ def test_the_gate_is_read_for_the_cheapest_and_for_the_cheapest_that_is_sure(min
     assert [each.job for each in doubtful] == ["cheap", "better"]
 
 
-@pytest.mark.parametrize(("speedup", "chosen"), [(9.7, "small"), (9.0, "fast")])
+@pytest.mark.parametrize(("speedup", "chosen"), [(9.7, "small"), (8.0, "fast")])
 def test_of_what_is_as_good_as_equally_fast_the_smallest_is_read(speedup: float, chosen: str) -> None:
     fast, small = (
         point(job, size, 0.0, (-0.001, 0.001), speedup=at)
         for job, size, at in (("fast", 100, 10.0), ("small", 80, speedup))
     )
     assert [each.job for each in candidates(among(fast, small), search("latency"))] == [chosen]
+
+
+def test_what_may_be_as_fast_is_read_too_and_the_time_at_the_gate_decides() -> None:
+    """Trials are timed in brief, and one after another."""
+    fast, small, slow = (
+        point(job, size, 0.0, (-0.001, 0.001), speedup=at)
+        for job, size, at in (("fast", 100, 10.0), ("small", 80, 9.0), ("slow", 60, 8.0))
+    )
+    assert [each.job for each in candidates(among(fast, small, slow), search("latency"))] == ["fast", "small"]
+    assert [each.job for each in candidates(among(fast, small), search("macs"))] == ["small"]
+
+    def best(**speedups: float) -> str:
+        reading = gate(**dict.fromkeys(speedups, (0.0, 0.0, 0.0)))
+        timed = tuple(
+            file.model_copy(
+                update={
+                    "speedup": Speedup(
+                        median=speedups[file.job], ci95=(1.0, 20.0), runtime_only=1.0, compression_only=1.0
+                    )
+                }
+            )
+            for file in reading.files
+        )
+        found = best_of_search(among(fast, small), search("latency"), reading.model_copy(update={"files": timed}))
+        assert found is not None
+        return found.job
+
+    assert best(fast=9.4, small=9.1) == "small"
+    assert best(fast=9.4, small=8.1) == "fast"
 
 
 def test_one_that_is_both_is_read_once_and_none_where_none_keeps_to_the_budget() -> None:
