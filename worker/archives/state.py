@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-# By forward: torch's own int8 layers set what they hold when they are loaded, which takes long to copy.
-_NEVER_CALLED = frozenset({"__setstate__", "set_weight_bias"})
+# torch's int8 layers set what they hold, which takes long to copy, when they are loaded, and not when they run.
+_INT8_LAYERS = "__torch__.torch.ao."
 
 
 class ArchiveState:
@@ -50,8 +50,8 @@ def _written(archive: torch.jit.ScriptModule) -> Iterator[tuple[Any, str]]:
     graphs = (
         (path, module._get_method(method).graph)
         for path, module in modules.items()
+        if not module._type().qualified_name().startswith(_INT8_LAYERS)
         for method in module._method_names()
-        if method not in _NEVER_CALLED
     )
     written = (
         (_path(node.inputsAt(0), graph, path), node.s("name"))

@@ -133,9 +133,7 @@ def digests_of(module: nn.Module) -> dict[str, bytes]:
 
 def _digest(tensor: Tensor) -> bytes:
     values = tensor.detach().contiguous()
-    told = hashlib.sha256(f"{values.dtype} {tuple(values.shape)}".encode())
-    told.update(values.reshape(-1).view(torch.uint8).numpy().data)
-    return told.digest()
+    return hashlib.sha256(values.reshape(-1).view(torch.uint8).numpy().data).digest()
 
 
 def readers_in(graph: onnx.GraphProto) -> Mapping[str, int]:
@@ -145,10 +143,12 @@ def readers_in(graph: onnx.GraphProto) -> Mapping[str, int]:
 
 
 def structure_of(network: Network) -> str:
-    """Equal for networks that differ in their tensors at most. What a layer has beside tensors and plain values might
-    hold anything: then it is like no other."""
+    """Equal for networks that differ in their tensors' values at most. What a layer has beside tensors and plain values
+    might hold anything: then it is like no other."""
     layers = network.module.named_modules(remove_duplicate=False)
-    return "\n".join((repr(network.inputs), *(part for name, layer in layers for part in _told(name, layer))))
+    tensors = (f"{name}: {each.dtype} {tuple(each.shape)}" for name, each in tensors_of(network.module).items())
+    told = (part for name, layer in layers for part in _told(name, layer))
+    return "\n".join((repr(network.inputs), *tensors, *told))
 
 
 def _told(name: str, layer: nn.Module) -> Iterator[str]:

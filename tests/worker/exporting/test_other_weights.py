@@ -1,7 +1,7 @@
 """Of networks that differ in their weights alone one is traced; the other's file is what tracing would give."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -146,11 +146,29 @@ def test_it_is_traced_again_where_that_would_not_do(kind: str, names: tuple[str,
     assert same_as_traced(path, second)
 
 
-def test_another_setting_of_a_layer_is_another_network(traced: list[object]) -> None:
+def other_slope(module: fx.GraphModule) -> None:
+    module.get_submodule("1").negative_slope = 0.3
+
+
+def no_bias(module: fx.GraphModule) -> None:
+    module.get_submodule("2").bias = None
+
+
+def narrower(module: fx.GraphModule) -> None:
+    """As a layer of a network's own is, which has no fields that say how wide it is."""
+    for name, shape in (("0.weight", (12, 8)), ("0.bias", (12,)), ("2.weight", (4, 12))):
+        owner, _, field = name.partition(".")
+        setattr(module.get_submodule(owner), field, nn.Parameter(torch.rand(shape)))
+
+
+@pytest.mark.parametrize("change", [other_slope, no_bias, narrower])
+def test_what_differs_in_more_than_values_is_another_network(
+    change: Callable[[fx.GraphModule], None], traced: list[object]
+) -> None:
     first = network_of(nn.Sequential(nn.Linear(8, 16), nn.LeakyReLU(0.1), nn.Linear(16, 4)), (8,))
     float_onnx(first)
     second = replace(first, module=deepcopy(first.module))
-    second.module.get_submodule("1").negative_slope = 0.3
+    change(second.module)
     path = float_onnx(second)
     assert len(traced) == 2
     assert same_as_traced(path, second)
