@@ -17,8 +17,9 @@ from app.core.studies.schemas import Best, MetBudget, StudyPoint
 from app.core.studies.wording import against_upload, called
 
 AS_FAST = 0.05
-# By the times of two trials, which are timed in brief, and not in turns.
-MAY_BE_AS_FAST = 0.15
+# By the times of two trials, which are timed in brief, beside other trials, and not in turns.
+MAY_BE_AS_FAST = 0.25
+AS_SMALL = 0.02
 
 
 def cost_of(point: StudyPoint, metric: Metric | None) -> Cost:
@@ -79,11 +80,14 @@ def candidates(comparison: Comparison, search: Search) -> list[StudyPoint]:
 def _cheapest(
     points: Sequence[StudyPoint], search: Search, metric: Metric | None, as_fast: float = AS_FAST
 ) -> StudyPoint:
-    """Of those that are as good as equally fast, the smallest."""
+    """Of those that are as good as equally fast, the smallest; of those that are as good as equally small, the one that
+    loses least."""
     least = min(value_of(point, search, metric) for point in points)
     tolerance = as_fast if search.minimize == "latency" and search.budget.max_quality_drop is not None else 0.0
     level = [point for point in points if value_of(point, search, metric) <= least * (1 + tolerance)]
-    return min(level, key=lambda point: (other_value_of(point, search), value_of(point, search, metric)))
+    smallest = min(other_value_of(point, search) for point in level)
+    small = [point for point in level if other_value_of(point, search) <= smallest * (1 + AS_SMALL)]
+    return min(small, key=lambda point: (cost_of(point, metric).quality_drop or 0.0, value_of(point, search, metric)))
 
 
 def _largest_drop(point: StudyPoint, metric: Metric | None) -> float:
