@@ -16,12 +16,18 @@ class ArchiveState:
     """As it is when this is made: before anything has run."""
 
     def __init__(self, archive: torch.jit.ScriptModule) -> None:
-        self._attributes = [(owner, name, deepcopy(owner.getattr(name))) for owner, name in _written(archive)]
+        written = list(_written(archive))
+        self._can_be_written = bool(written)
+        self._attributes = [
+            (owner, name, deepcopy(owner.getattr(name)))
+            for owner, name in written
+            if not owner._type().qualified_name().startswith(_INT8_LAYERS)
+        ]
         self._buffers = [(one, one.clone(), one._version) for one in archive.buffers()]
 
     @property
     def is_written(self) -> bool:
-        return bool(self._attributes) or any(one._version != version for one, _, version in self._buffers)
+        return self._can_be_written or any(one._version != version for one, _, version in self._buffers)
 
     def restore(self) -> None:
         with torch.inference_mode(False), torch.no_grad():
@@ -50,7 +56,6 @@ def _written(archive: torch.jit.ScriptModule) -> Iterator[tuple[Any, str]]:
     graphs = (
         (path, module._get_method(method).graph)
         for path, module in modules.items()
-        if not module._type().qualified_name().startswith(_INT8_LAYERS)
         for method in module._method_names()
     )
     written = (
