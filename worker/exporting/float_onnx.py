@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import fx, nn
 
-from worker.exporting.onnx_other_weights import Sources, digests_of, readers_in, structure_of
+from worker.exporting.onnx_other_weights import Sources, digests_of, readers_in, structure_of, tensors_of
 from worker.exporting.onnx_sizes import compute_sizes
 from worker.exporting.onnx_substitutes import substituted
 from worker.inputs import random_inputs
@@ -40,7 +40,8 @@ def float_onnx(network: Network) -> Path:
     """To be read only. Tracing takes far longer than what most steps do to the file, so it is done once for as long as
     the module lives and no weight of it changes; a network that another differs from in its weights is traced for
     both."""
-    structure, tensors = structure_of(network), digests_of(network.module)
+    own = tensors_of(network.module)
+    structure, tensors = structure_of(network, own), digests_of(own)
     known = _written.get(network.module)
     if known is None or (known.structure, known.tensors) != (structure, tensors):
         path = _place(network.module) if known is None else known.path

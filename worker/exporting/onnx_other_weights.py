@@ -127,8 +127,8 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     return own | {name: tensor for pair in _pairs(module) for name, tensor in pair.folded().items()}
 
 
-def digests_of(module: nn.Module) -> dict[str, bytes]:
-    return {name: _digest(tensor) for name, tensor in tensors_of(module).items()}
+def digests_of(tensors: Mapping[str, Tensor]) -> dict[str, bytes]:
+    return {name: _digest(tensor) for name, tensor in tensors.items()}
 
 
 def _digest(tensor: Tensor) -> bytes:
@@ -142,13 +142,13 @@ def readers_in(graph: onnx.GraphProto) -> Mapping[str, int]:
     return Counter([name for node in graph.node for name in node.input]) + Counter(answers)
 
 
-def structure_of(network: Network) -> str:
+def structure_of(network: Network, tensors: Mapping[str, Tensor]) -> str:
     """Equal for networks that differ in their tensors' values at most. What a layer has beside tensors and plain values
     might hold anything: then it is like no other."""
     layers = network.module.named_modules(remove_duplicate=False)
-    tensors = (f"{name}: {each.dtype} {tuple(each.shape)}" for name, each in tensors_of(network.module).items())
+    shapes = (f"{name}: {each.dtype} {tuple(each.shape)}" for name, each in tensors.items())
     told = (part for name, layer in layers for part in _told(name, layer))
-    return "\n".join((repr(network.inputs), *tensors, *told))
+    return "\n".join((repr(network.inputs), *shapes, *told))
 
 
 def _told(name: str, layer: nn.Module) -> Iterator[str]:

@@ -57,12 +57,12 @@ EXPLANATIONS_OF_SEARCH = (
     ),
     (
         "Budget",
-        "The other half, the gate, is read once, when the search is over, for four trials at most: the cheapest that "
-        "keeps to the budget on the choice half, the cheapest that loses nothing there, the cheapest that surely keeps "
-        "to it, and one that is safe. Where latency is minimized, the cheapest is the smallest of those within 5 % of "
-        "the fastest. Proved says that the 95 % interval of the change there, paired by example, is inside the budget; "
-        "measured, that the change is. Their files are measured anew for it, each in a process of "
-        "its own, and all timed beside the upload.",
+        "The other half, the gate, is read once, when the search is over, for five trials at most: the cheapest that "
+        "keeps to the budget on the choice half, the smallest that may be as fast, the cheapest that loses nothing "
+        "there, the cheapest that surely keeps to it, and one that is safe. Where latency is minimized, the cheapest "
+        "is the smallest of those within 5 % of the fastest. Proved says that the 95 % interval of the change there, "
+        "paired by example, is inside the budget; measured, that the change is. Their files are measured "
+        "anew for it, each in a process of its own, and all timed beside the upload.",
     ),
 )
 

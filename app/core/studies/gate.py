@@ -11,7 +11,8 @@ from app.core.schemas import Schema
 from app.core.tasks import MeasureOptions
 
 # Each interval is wrong on the bad side in 2.5 % of cases at most; whichever is taken, in so many times that, if all of
-# them lose just what is allowed. Only the first is likely to: the choice half has left less doubt about the others.
+# them lose just what is allowed. Only the first two are likely to: of the others the choice half has left less
+# doubt.
 MOST_CANDIDATES = 5
 
 

@@ -160,8 +160,9 @@ def _proved_ones(
     search: Search,
     gate: GateReading,
 ) -> Iterator[str]:
-    """The cheapest of them: whoever preferred the least cost may yet want it."""
-    for file in sorted(proved, key=lambda each: value_of(points[each.job], search, comparison.metric))[:1]:
+    """Of the cheapest: whoever preferred the least cost may yet want it."""
+    if proved:
+        file = min(proved, key=lambda each: value_of(points[each.job], search, comparison.metric))
         named, figured = _named_and_figured(points[file.job], comparison)
         yield f"{named} ({file.job}) is proved and costs more, {figured}: there {_changed(file, gate)}."
 
