@@ -22,6 +22,7 @@ from worker.quantization.adaptive_rounding import round_adaptively
 from worker.quantization.adjusted_layers import AdjustedLayers, adjusted_layers
 from worker.quantization.bias_correction import correct_biases
 from worker.quantization.calibration_data import CalibrationData
+from worker.quantization.columns_as_channels import with_columns_as_channels
 from worker.quantization.equalization import equalize
 from worker.quantization.in_openvino import quantize_statically
 from worker.quantization.kept_in_float import kept_in_float
@@ -207,7 +208,7 @@ class StaticQuantizer:
             calibration_cache_path=known,
         )
         known.unlink()
-        onnx.save(tidied(onnx.load(self.target)), self.target)
+        onnx.save(tidied(with_columns_as_channels(onnx.load(self.target))), self.target)
 
 
 @dataclass(frozen=True)
