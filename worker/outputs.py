@@ -12,6 +12,7 @@ from app.core.measurements import OutputFormat
 from app.core.result_warnings import left_out
 from app.core.tasks import Candidate, Compress, Role, WrittenFile
 from app.core.wanted_files import SUFFIXES
+from worker.allocator import give_back_freed_memory
 from worker.applying import applied
 from worker.counting import count
 from worker.evaluation.arithmetic import arithmetic_of
@@ -147,6 +148,7 @@ class Outputs:
     ) -> WrittenFile:
         path = self.folder / FOLDER / name
         self.run.progress(0.5, f"Writing {name}")
+        give_back_freed_memory()
         companions = export(network, output, path)
         inside = tuple(f"{FOLDER}/{companion.name}" for companion in companions)
         return self._add(network, output, role, name, f"{FOLDER}/{name}", inside, step)
@@ -221,6 +223,7 @@ class Outputs:
             test = self.run.data.test
             arrays, _ = test.take(test.chosen(PROBE_EXAMPLES, self.run.seed))
             inputs = as_inputs(network.inputs, arrays)
+        give_back_freed_memory()
         outputs = network.run(*inputs)
         named = {f"input.{spec.name}": tensor.numpy() for spec, tensor in zip(network.inputs, inputs, strict=True)}
         answers = {f"output.{number}": output.float().numpy() for number, output in enumerate(outputs)}

@@ -16,10 +16,9 @@ import worker.pipeline
 
 __all__ = ["numpy", "onnxruntime", "torch", "worker"]
 
-# Imported by torch when it exports; private, so they may be gone in another version, which then is only slower.
-for _module in ("torch._dynamo", "torch._export.converter", "torch.onnx._internal.exporter._core"):
-    with suppress(ImportError):
-        importlib.import_module(_module)
+# Torch imports it when it counts work; private, so it may be gone in another version, which then is only slower.
+with suppress(ImportError):
+    importlib.import_module("torch._dynamo")
 
 # What lives now lives for ever: a child's garbage collector needn't look at it, nor copy its pages by doing so.
 gc.collect()

@@ -6,6 +6,7 @@ from torch import Tensor, fx, nn
 
 from app.core.facts import Blocker
 from app.core.inputs import Inputs, tensor_inputs
+from worker.allocator import give_back_freed_memory
 from worker.inputs import WithNumbers, random_inputs
 from worker.loading import verification
 from worker.loading.lifting import lift
@@ -51,6 +52,7 @@ def verify(module: nn.Module, original: nn.Module, inputs: Inputs) -> None:
     def make_inputs(batch_size: int) -> tuple[Tensor, ...]:
         return random_inputs(tensors, batch_size, seed=batch_size, free_size=FREE_SIZES[batch_size])
 
+    give_back_freed_memory()
     tensors = tensor_inputs(inputs)
     whole = original if len(tensors) == len(inputs) else WithNumbers(original, inputs)
     verification.verify(module, whole, make_inputs, tuple(FREE_SIZES))

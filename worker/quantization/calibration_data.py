@@ -15,9 +15,9 @@ from worker.network import Network
 from worker.quantization.activations import Feed
 
 BATCH_SIZE = 16
-# Numbers that a batch comes to, from its examples to the answers: 256 MB. A runtime may hold all of them at once, and
+# Numbers that a batch comes to, from its examples to the answers: 64 MB. A runtime may hold all of them at once, and
 # out of the caches large ones are no quicker than small ones.
-_LARGEST_BATCH = 1 << 26
+_LARGEST_BATCH = 1 << 24
 
 
 class CalibrationData:

@@ -1,7 +1,7 @@
 """Ranges of activations, found on examples by ONNX Runtime's own calibrators.
 
-They are fed one batch at a time: given all at once, they keep every activation of every example in memory (measured
-elsewhere: 6 GB for 96 images).
+Those that count values are fed one batch at a time: given all at once, they keep every activation of every example in
+memory (measured elsewhere: 6 GB for 96 images).
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, create_calibrator
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 
+from worker.allocator import give_back_freed_memory
 from worker.example_checks import INFINITE
 from worker.quantization.activations import Feed
 from worker.quantization.divergence import LEVELS, ends_of_least_divergence
@@ -85,6 +86,7 @@ def find_ranges(model: Path, feeds: Iterable[Feed], method: str) -> Ranges:
     `entropy` loses least information (KL divergence; Migacz, 8-bit Inference with TensorRT, 2017), `mse` has the
     smallest mean squared error of rounding.
     """
+    give_back_freed_memory()
     with contextlib.redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):
         extremes = _collected(model, feeds, CalibrationMethod.MinMax, {}).compute_data()
         before_softmax = {node.input[0] for node in onnx.load(model).graph.node if node.op_type == "Softmax"}
@@ -100,12 +102,12 @@ def _is_finite(tensor: TensorData, *, masked: bool) -> bool:
     return bool(np.isfinite(low) and np.isfinite(high)) and high - low < (_MASKED if masked else INFINITE)
 
 
-class _OneBatch(CalibrationDataReader):
-    def __init__(self, feed: Feed) -> None:
-        self._feeds = [feed]
+class _Batches(CalibrationDataReader):
+    def __init__(self, feeds: Iterable[Feed]) -> None:
+        self._feeds = iter(feeds)
 
     def get_next(self) -> Feed | None:  # type: ignore[override]  # None ends it, says its docstring
-        return self._feeds.pop() if self._feeds else None
+        return next(self._feeds, None)
 
 
 def _collected(
@@ -123,8 +125,10 @@ def _collected(
     augmented.unlink()
     if infinite and method is not CalibrationMethod.MinMax:
         calibrator.tensors_to_calibrate = set(calibrator.tensors_to_calibrate) - set(infinite)
-    for feed in feeds:
-        calibrator.collect_data(_OneBatch(feed))
+    # Extremes are two numbers for each tensor, which may all be kept until the end; averages are of batches.
+    keeps_little = method is CalibrationMethod.MinMax and not options
+    for reader in [_Batches(feeds)] if keeps_little else (_Batches([feed]) for feed in feeds):
+        calibrator.collect_data(reader)
     return calibrator
 
 
