@@ -16,7 +16,7 @@ from app.core.wanted_files import SUFFIXES, WantedFiles
 _MEBIBYTE = 1 << 20
 _BYTES_OF_FLOAT = 4
 # A process with torch and the runtimes in it, and how often it holds a network: as uploaded, changed, traced, written.
-EMPTY_PROCESS_MB, COPIES = 310, 5
+EMPTY_PROCESS_MB, COPIES = 280, 5
 # Beside each weight that is trained: its gradient, and two moments of the optimizer.
 STATES_IN_TRAINING = 3
 
