@@ -8,24 +8,28 @@ import onnx
 from worker.exporting.float_onnx import SEPARATOR, float_onnx
 from worker.exporting.onnx_description import describe, number_values
 from worker.exporting.onnx_operators import check_operators
-from worker.exporting.onnx_shapes import describe_shapes, shapes_in
+from worker.exporting.onnx_shapes import Shapes, describe_shapes, shapes_in
 from worker.network import Network
 
 
 def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     """Float weights first, then what the steps have put in `after_export`."""
     exact = float_onnx(network)
-    model = onnx.load(exact)
-    check_operators(model)
-    shapes = shapes_in(model)
+    shapes = _checked(exact)
     with TemporaryDirectory(dir=path.parent) as folder:
-        changed = network.changed_file("onnx", exact, Path(folder))
-        model = model if changed == exact else onnx.load(changed)
+        model = onnx.load(network.changed_file("onnx", exact, Path(folder)))
     describe_shapes(model, shapes)
     describe(network, model)
     number_values(model)
     onnx.save(model, path)
     return ()
+
+
+def _checked(exact: Path) -> Shapes:
+    """Read for that alone: large weights aren't to lie in memory while the steps change the file."""
+    model = onnx.load(exact)
+    check_operators(model)
+    return shapes_in(model)
 
 
 def layer_of(node: onnx.NodeProto) -> str:
