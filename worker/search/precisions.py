@@ -36,7 +36,7 @@ class Precisions:
             "float32": (),
             "int8-static": PRECISIONS["int8-static"],
             "int8-careful": PRECISIONS[CAREFUL],
-            **({"int8-and-int4": self._with_linear_in_4_bits(*PRECISIONS[CAREFUL])} if self._has_both() else {}),
+            **(self._linear_in_4_bits() if self._has_both() else {}),
             MIXED: (MixedPrecision(bits=tuple(self.bits), budget=PrecisionBudget(max_quality_drop=half)),),
             "int8-aware": (QuantizationAwareTraining(**self.training),),
             **{name: PRECISIONS[name] for name in ("int8-dynamic", "int8-weights", "int4-weights")},
@@ -62,6 +62,12 @@ class Precisions:
     def _linear(self) -> tuple[str, ...]:
         """Patterns of their names, which those of their factors begin with."""
         return tuple(f"{escape(layer.name)}*" for layer in self.facts.layers if layer.type == "Linear")
+
+    def _linear_in_4_bits(self) -> Mapping[str, tuple[Step, ...]]:
+        return {
+            "int8-and-int4": self._with_linear_in_4_bits(*PRECISIONS["int8-static"]),
+            "int8-careful-and-int4": self._with_linear_in_4_bits(*PRECISIONS[CAREFUL]),
+        }
 
     def _with_linear_in_4_bits(self, static: Step) -> tuple[Step, ...]:
         """Of a network of convolutions, which need rounded inputs to be fast, linear layers hold many of the weights
