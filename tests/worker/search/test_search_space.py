@@ -7,7 +7,7 @@ from app.core.budgets import Budget
 from app.core.facts import ArrayFacts, DatasetFacts, LayerFacts
 from app.core.job_options import RunOptions
 from app.core.measurements import OutputFormat
-from app.core.recipes import Distillation, StructuredPruning, WeightQuantization
+from app.core.recipes import Distillation, StaticQuantization, StructuredPruning, WeightQuantization
 from app.core.recipes.recipe import Recipe
 from app.core.studies.requests import Search
 from tests.core.rows import FACTS
@@ -65,9 +65,10 @@ def weights_in(recipes: list[Recipe]) -> list[WeightQuantization]:
 
 def test_convolutions_in_8_bits_go_with_linear_layers_in_4() -> None:
     both = [["static_quantization", "weight_quantization"]]
-    (steps,) = (recipe.steps or () for recipe in first(AUTO) if techniques(recipe) in both)
-    static, packed = steps
-    assert static.exclude == packed.only == ("fc*",)
+    found = [recipe.steps or () for recipe in first(AUTO) if techniques(recipe) in both]
+    assert all(static.exclude == packed.only == ("fc*",) for static, packed in found)
+    static_ones = [static for static, _ in found]
+    assert [each.keep_float for each in static_ones if isinstance(each, StaticQuantization)] == [(), "auto"]
     without = WHOLE.model_copy(update={"layers": FACTS.layers})
     assert not any(techniques(each) in both for each in first(Space(without, AUTO.options, SEARCH, DATA)))
 
