@@ -1,6 +1,7 @@
 """What flows through an ONNX graph on examples, one batch at a time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -50,7 +51,11 @@ def _session(model: onnx.ModelProto, answers: Sequence[str]) -> onnxruntime.Infe
     exposed.CopyFrom(model)
     del exposed.graph.output[:]
     exposed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in answers)
+    return session_of(exposed.SerializeToString(), threads=1)
+
+
+def session_of(model: Path | bytes, *, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

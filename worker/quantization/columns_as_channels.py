@@ -25,8 +25,9 @@ _BY_ELEMENT = frozenset({"Relu", "Clip"})
 
 def with_columns_as_channels(model: onnx.ModelProto) -> onnx.ModelProto:
     """Changes it. Convolutions whose shapes aren't known, but for the batch, stay as they are."""
-    few = [node for node in model.graph.node if node.op_type == "Conv" and integer(node, "group", 1) == 1]
-    for convolution in [_convolution(model, node) for node in few]:
+    producers = {name: node for node in model.graph.node for name in node.output}
+    whole = [node for node in model.graph.node if node.op_type == "Conv" and integer(node, "group", 1) == 1]
+    for convolution in [_convolution(model, producers, node) for node in whole]:
         if convolution is not None and convolution.growth <= MOST_GROWTH * model.ByteSize():
             convolution.rewrite(model.graph)
     return model
@@ -108,11 +109,10 @@ class _Convolution:
         self.node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in laid.items())])
 
 
-def _convolution(model: onnx.ModelProto, node: NodeProto) -> _Convolution | None:
+def _convolution(model: onnx.ModelProto, producers: Mapping[str, NodeProto], node: NodeProto) -> _Convolution | None:
     """None where it has channels enough, isn't in int8, or its columns don't come in blocks."""
-    producers = {name: each for each in model.graph.node for name in each.output}
     dequantize = [producers[name] for name in node.input if name in producers]
-    behind = list(_until_rounded(model, node.output[0]))
+    behind = _until_rounded(model, node.output[0])
     if not behind or [each.op_type for each in dequantize] != ["DequantizeLinear"] * len(node.input):
         return None
     stored = _stored(model, dequantize)

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, create_calibrator
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 
 from worker.allocator import give_back_freed_memory
 from worker.example_checks import INFINITE
-from worker.quantization.activations import Feed
+from worker.quantization.activations import Feed, session_of
 from worker.quantization.divergence import LEVELS, ends_of_least_divergence
 
 # The entropy method tries as many ranges as there are bins on either side of zero: more cost time and change little.
@@ -124,8 +123,9 @@ def _collected(
     calibrator: Any = create_calibrator(
         model, augmented_model_path=str(augmented), calibrate_method=method, extra_options=dict(options)
     )
+    # The calibrators' own uses every core, whatever the job was allowed, and none of the quick kernels.
     calibrator.infer_session = None
-    calibrator.infer_session = _session(augmented)
+    calibrator.infer_session = session_of(augmented, threads=torch.get_num_threads())
     augmented.unlink()
     if infinite and method is not CalibrationMethod.MinMax:
         calibrator.tensors_to_calibrate = set(calibrator.tensors_to_calibrate) - set(infinite)
@@ -134,14 +134,6 @@ def _collected(
     for reader in [_Batches(feeds)] if keeps_little else (_Batches([feed]) for feed in feeds):
         calibrator.collect_data(reader)
     return calibrator
-
-
-def _session(augmented: Path) -> onnxruntime.InferenceSession:
-    """The calibrators' own uses every core, whatever the job was allowed, and none of the quick kernels."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(augmented, options, providers=["CPUExecutionProvider"])
 
 
 def _by(method: CalibrationMethod, options: Mapping[str, object]) -> "_Method":
