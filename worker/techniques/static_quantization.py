@@ -28,6 +28,7 @@ from worker.quantization.in_openvino import quantize_statically
 from worker.quantization.kept_in_float import kept_in_float
 from worker.quantization.layer_table import decibels, layer_table
 from worker.quantization.made_up_examples import made_up_examples
+from worker.quantization.matrix_products import are_matrix_products_faster, with_matrix_products
 from worker.quantization.ranges import Ranges, find_ranges
 from worker.quantization.rounding import Rounding
 from worker.quantization.sensitivity import answers, errors_of_layers, relative_error
@@ -208,7 +209,9 @@ class StaticQuantizer:
             calibration_cache_path=known,
         )
         known.unlink()
-        onnx.save(tidied(with_columns_as_channels(onnx.load(self.target))), self.target)
+        model = tidied(with_columns_as_channels(onnx.load(self.target)))
+        by_products = self.step.scheme == "u8s8" and are_matrix_products_faster()
+        onnx.save(with_matrix_products(model) if by_products else model, self.target)
 
 
 @dataclass(frozen=True)

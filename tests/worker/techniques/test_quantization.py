@@ -71,6 +71,20 @@ def test_static_int8_takes_other_settings(tmp_path: Path, fields: dict) -> None:
         assert list(zero_points["conv1.weight_zero_point"].dims) == []
 
 
+@pytest.mark.parametrize("scheme", ["u8s8", "s8s8"])
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_large_convolutions_are_computed_as_products_where_that_is_faster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, is_faster: bool
+) -> None:
+    monkeypatch.setattr("worker.techniques.static_quantization.are_matrix_products_faster", lambda: is_faster)
+    network = network_of(nn.Sequential(nn.Conv2d(32, 64, 3, padding=1), nn.Conv2d(64, 8, 1)), (32, 6, 6))
+    run = run_over(network, np.random.default_rng(0).standard_normal((8, 32, 6, 6), dtype=np.float32))
+    export(apply(StaticQuantization(scheme=scheme), network, run), "onnx", tmp_path / "model.onnx")
+    stored = {w.name: numpy_helper.to_array(w) for w in onnx.load(tmp_path / "model.onnx").graph.initializer}
+    lowered = [set(stored[f"{layer}.weight_zero_point"].ravel()) for layer in "01"]
+    assert lowered == [{-1 if is_faster and scheme == "u8s8" else 0}, {0}]
+
+
 def test_static_int8_does_not_round_its_answers(tmp_path: Path) -> None:
     model = quantized(tmp_path / "job", "cnn", StaticQuantization())
     (last,) = (node for node in model.graph.node if model.graph.output[0].name in node.output)
