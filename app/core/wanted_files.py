@@ -103,9 +103,7 @@ def _candidates(outputs: Sequence[OutputFormat], facts: ModelFacts, *, has_data:
 
 
 def _is_worth_trying(precision: str, output: OutputFormat, facts: ModelFacts) -> bool:
-    needs = {_FIRST: _begins_with_few_channels, CAREFUL: _has_thin_filters, TWO_BITS: _is_bound_by_memory}.get(
-        precision
-    )
+    needs = {_FIRST: _begins_with_few_channels, CAREFUL: has_thin_filters, TWO_BITS: _is_bound_by_memory}.get(precision)
     return (precision, output) not in NOT_TRIED and (needs is None or needs(facts))
 
 
@@ -121,7 +119,7 @@ def _is_bound_by_memory(facts: ModelFacts) -> bool:
     return sum(layer.weights for layer in layers if layer.type == "Linear") >= _MORE_THAN_CACHES
 
 
-def _has_thin_filters(facts: ModelFacts) -> bool:
+def has_thin_filters(facts: ModelFacts) -> bool:
     """Rounding errors of a filter of few weights, as depthwise convolutions have them, hardly cancel each other."""
     layers = (ExpectedLayer.of(layer) for layer in facts.layers[1:])
     return any(layer.type == "Conv2d" and layer.weights <= _THIN * layer.width for layer in layers)

@@ -55,6 +55,11 @@ def _balance(first: WeightedNode, second: WeightedNode) -> None:
     alive = (before > _SMALLEST) & (after > _SMALLEST)
     scale = np.where(alive, np.sqrt(before / np.maximum(after, _SMALLEST)), 1.0)
     scale = np.where(scale > 0, scale, 1.0)
+    move_scale(first, second, scale)
+
+
+def move_scale(first: WeightedNode, second: WeightedNode, scale: np.ndarray) -> None:
+    """Divides the channels that the first answers with, and multiplies what the second does with them."""
     first.store(first.weight / _along(scale, first.weight, 0))
     if first.bias is not None:
         first.store_bias(numpy_helper.to_array(first.bias) / scale)

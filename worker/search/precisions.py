@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from app.core.facts import ModelFacts
 from app.core.recipes import MixedPrecision, QuantizationAwareTraining, Step, WeightQuantization
 from app.core.recipes.mixed_precision import Bits, PrecisionBudget
-from app.core.wanted_files import CAREFUL, PRECISIONS
+from app.core.wanted_files import CAREFUL, PRECISIONS, has_thin_filters
 from worker.search.choosing import Chooser
 
 # Static int8 of which each part is chosen, where the others have one that works in general.
@@ -64,8 +64,11 @@ class Precisions:
         return tuple(f"{escape(layer.name)}*" for layer in self.facts.layers if layer.type == "Linear")
 
     def _linear_in_4_bits(self) -> Mapping[str, tuple[Step, ...]]:
+        (static,) = PRECISIONS["int8-static"]
+        if has_thin_filters(self.facts):
+            static = static.model_copy(update={"equalize": True})
         return {
-            "int8-and-int4": self._with_linear_in_4_bits(*PRECISIONS["int8-static"]),
+            "int8-and-int4": self._with_linear_in_4_bits(static),
             "int8-careful-and-int4": self._with_linear_in_4_bits(*PRECISIONS[CAREFUL]),
         }
 

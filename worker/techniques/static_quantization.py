@@ -23,6 +23,7 @@ from worker.quantization.adjusted_layers import AdjustedLayers, adjusted_layers
 from worker.quantization.bias_correction import correct_biases
 from worker.quantization.calibration_data import CalibrationData
 from worker.quantization.columns_as_channels import with_columns_as_channels
+from worker.quantization.depthwise_equalization import even_out_depthwise
 from worker.quantization.equalization import equalize
 from worker.quantization.in_openvino import quantize_statically
 from worker.quantization.kept_in_float import kept_in_float
@@ -57,6 +58,10 @@ RECURRENT_STAY_FLOAT = (
 NOTHING_TO_EQUALIZE = (
     "`equalize` found no two layers to balance: it needs a layer that only one other reads, with nothing or a ReLU "
     "between them."
+)
+NO_DEPTHWISE_TO_EQUALIZE = (
+    "`equalize` found nothing to balance: where weights have a scale for each channel, it evens out what a depthwise "
+    "convolution reads of a convolution alone, through a ReLU at most."
 )
 NOTHING_TO_SMOOTH = "`smooth` found no layer norm whose answers go to linear layers alone, so nothing was smoothed."
 
@@ -145,10 +150,13 @@ class StaticQuantizer:
 
     def _even_out(self, model: onnx.ModelProto) -> None:
         """What leaves the answers as they are, before ranges are found."""
-        if self.step.equalize and not equalize(model):
-            self.run.warn(NOTHING_TO_EQUALIZE)
+        if self.step.equalize and not self._equalize(model):
+            self.run.warn(NO_DEPTHWISE_TO_EQUALIZE if self.step.per_channel else NOTHING_TO_EQUALIZE)
         if self.step.smooth and not smooth(model, self.data):
             self.run.warn(NOTHING_TO_SMOOTH)
+
+    def _equalize(self, model: onnx.ModelProto) -> int:
+        return even_out_depthwise(model, self.data) if self.step.per_channel else equalize(model)
 
     def _adjusted(self, model: onnx.ModelProto) -> AdjustedLayers:
         """What makes up for the rounding of a layer's weights, and is right for layers alone that are rounded."""
