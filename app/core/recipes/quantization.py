@@ -61,7 +61,11 @@ class StaticQuantization(StepBase):
     rounding: Literal["nearest", "adaround"] = Field(
         "nearest", description="`adaround` rounds weights up or down by what the layer's output loses."
     )
-    equalize: bool = Field(False, description="Cross-layer equalization: makes the ranges of channels alike.")
+    equalize: bool = Field(
+        False,
+        description="Makes the ranges of channels alike: of weights, where all have one scale (cross-layer "
+        "equalization), and per channel of what depthwise convolutions read.",
+    )
 
     def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
         kept = self.keep_float if isinstance(self.keep_float, tuple) else ()
