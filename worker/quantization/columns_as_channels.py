@@ -16,7 +16,7 @@ from onnx import NodeProto, helper, numpy_helper
 
 from worker.exporting.onnx_shapes import Shapes, shapes_in
 from worker.quantization.blocks_of_columns import COLUMNS, BlocksOfColumns
-from worker.quantization.weighted_nodes import integer, integers, users_of
+from worker.quantization.weighted_nodes import integer, integers, only_user_of
 
 # The zeros, as a part of the file: a small one isn't made larger for speed.
 MOST_GROWTH = 0.02
@@ -129,13 +129,11 @@ def _convolution(model: onnx.ModelProto, producers: Mapping[str, NodeProto], nod
 
 def _until_rounded(model: onnx.ModelProto, value: str) -> list[NodeProto]:
     """What reads it, up to a QuantizeLinear; nothing where there is none, or others read it, too."""
-    users = users_of(model, value)
-    if len(users) == 1 and users[0].op_type == "QuantizeLinear":
-        return users
-    if len(users) != 1 or users[0].op_type not in _BY_ELEMENT:
-        return []
-    behind = _until_rounded(model, users[0].output[0])
-    return behind and [users[0], *behind]
+    user = only_user_of(model, value)
+    if user is None or user.op_type == "QuantizeLinear":
+        return [] if user is None else [user]
+    behind = _until_rounded(model, user.output[0]) if user.op_type in _BY_ELEMENT else []
+    return behind and [user, *behind]
 
 
 def _stored(model: onnx.ModelProto, dequantize: Sequence[NodeProto]) -> dict[str, np.ndarray]:

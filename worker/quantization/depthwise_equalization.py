@@ -8,6 +8,7 @@ al., 2023) makes between values and weights, here the values get everything.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from onnx import NodeProto, numpy_helper
 
 from worker.quantization.activations import Feed, channel_maxima
 from worker.quantization.equalization import move_scale
-from worker.quantization.weighted_nodes import WeightedNode, users_of, weighted_nodes
+from worker.quantization.weighted_nodes import WeightedNode, only_user_of, weighted_nodes
 
 # A channel that was quiet on a few examples may be less so on others: it is made no louder than this, and stays by so
 # much below where it would be cut off.
@@ -35,19 +36,17 @@ def even_out_depthwise(model: onnx.ModelProto, feeds: Iterable[Feed]) -> int:
 
 @dataclass(frozen=True)
 class _Pair:
-    """`limit` is the value that nothing between them exceeds, if there is one."""
+    """`limit` is what values are cut off at between them, or infinite."""
 
     first: WeightedNode
     second: WeightedNode
-    limit: float | None
+    limit: float
 
     def scale(self, largest: np.ndarray) -> np.ndarray:
         """relu(x / s) = relu(x) / s, and cut off at the limit it is so, too, where x / s stays below it."""
         loud = np.maximum(largest, largest.max() / LOUDER)
-        scale = loud / max(loud.max(), _SILENT)
-        if self.limit is not None:
-            scale = np.minimum(np.maximum(scale, MARGIN * largest / self.limit), 1.0)
-        return np.where(largest > _SILENT, scale, 1.0)
+        scale = np.maximum(loud / max(loud.max(), _SILENT), MARGIN * largest / self.limit)
+        return np.where(largest > _SILENT, np.minimum(scale, 1.0), 1.0)
 
 
 def _pairs(model: onnx.ModelProto) -> Iterator[_Pair]:
@@ -57,26 +56,26 @@ def _pairs(model: onnx.ModelProto) -> Iterator[_Pair]:
     for second in convolutions:
         between = producers.get(second.input)
         is_depthwise = second.groups == len(second.weight) > 1
-        if between is None or not is_depthwise or len(users_of(model, second.input)) > 1:
+        if between is None or not is_depthwise or only_user_of(model, second.input) is None:
             continue
         limit = _limit(model, between)
         name = str(between.input[0]) if between.op_type in ("Relu", "Clip") else second.input
         first = by_output.get(name)
-        if first is not None and _can_move(model, first, name) and limit != 0:
+        if first is not None and limit is not None and _can_move(model, first, name):
             yield _Pair(first, second, limit)
 
 
 def _can_move(model: onnx.ModelProto, first: WeightedNode, answers: str) -> bool:
     has_bias = len(first.node.input) > 2
-    return len(users_of(model, answers)) == 1 and has_bias == (first.bias is not None)
+    return only_user_of(model, answers) is not None and has_bias == (first.bias is not None)
 
 
 def _limit(model: onnx.ModelProto, node: NodeProto) -> float | None:
-    """0 where values aren't cut off alike on both sides of zero, or at a number that isn't known."""
+    """None where they are cut off at numbers that aren't known, or otherwise below zero than above."""
     if node.op_type != "Clip":
-        return None
+        return inf
     low, high = (_number(model, str(name)) for name in (*node.input[1:], "", "")[:2])
-    return high if low is not None and high is not None and high > 0 and low in (0.0, -high) else 0.0
+    return high if low is not None and high and low in (0.0, -high) else None
 
 
 def _number(model: onnx.ModelProto, name: str) -> float | None:

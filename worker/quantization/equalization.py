@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from worker.quantization.weighted_nodes import WeightedNode, users_of, weighted_nodes
+from worker.quantization.weighted_nodes import WeightedNode, only_user_of, weighted_nodes
 
 _SWEEPS = 10
 _SMALLEST = 1e-8
@@ -31,13 +31,13 @@ def _pairs(model: onnx.ModelProto) -> Iterator[tuple[WeightedNode, WeightedNode]
     by_input = {node.input: node for node in nodes}
     for first in nodes:
         second = by_input.get(_behind_relu(model, str(first.node.output[0])))
-        if second is not None and _fit(first, second) and len(users_of(model, second.input)) == 1:
+        if second is not None and _fit(first, second) and only_user_of(model, second.input) is not None:
             yield first, second
 
 
 def _behind_relu(model: onnx.ModelProto, name: str) -> str:
-    users = users_of(model, name)
-    return str(users[0].output[0]) if len(users) == 1 and users[0].op_type == "Relu" else name
+    user = only_user_of(model, name)
+    return str(user.output[0]) if user is not None and user.op_type == "Relu" else name
 
 
 def _fit(first: WeightedNode, second: WeightedNode) -> bool:

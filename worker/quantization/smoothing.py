@@ -9,6 +9,7 @@ from onnx import NodeProto, numpy_helper
 from worker.quantization.activations import Feed, channel_maxima
 from worker.quantization.weighted_nodes import (
     WeightedNode,
+    is_answer,
     only_once_used,
     replace_values,
     users_of,
@@ -47,5 +48,6 @@ def _groups(model: onnx.ModelProto) -> Iterator[tuple[NodeProto, Sequence[Weight
         users = users_of(model, norm.output[0])
         readers = [linear[user.name] for user in users if user.name in linear and user.input[0] == norm.output[0]]
         alone = norm.op_type == "LayerNormalization" and readers and len(readers) == len(users)
+        alone = alone and not is_answer(model, norm.output[0])
         if alone and all(name in stored and len(stored[name].dims) == 1 for name in norm.input[1:]):
             yield norm, readers

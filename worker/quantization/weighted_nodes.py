@@ -67,6 +67,16 @@ def users_of(model: onnx.ModelProto, name: str) -> list[NodeProto]:
     return [node for node in model.graph.node if name in node.input]
 
 
+def only_user_of(model: onnx.ModelProto, name: str) -> NodeProto | None:
+    """None where several nodes read it, or whoever calls the network does."""
+    users = users_of(model, name)
+    return users[0] if len(users) == 1 and not is_answer(model, name) else None
+
+
+def is_answer(model: onnx.ModelProto, name: str) -> bool:
+    return any(output.name == name for output in model.graph.output)
+
+
 def integer(node: NodeProto, name: str, default: int) -> int:
     return next((int(attribute.i) for attribute in node.attribute if attribute.name == name), default)
 

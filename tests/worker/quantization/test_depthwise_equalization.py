@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 from tests.worker.quantization.graphs import feeds, graph, normal, run, stored
@@ -85,6 +86,13 @@ def test_other_layers_stay(between: str, behind: str) -> None:
     before = model.SerializeToString()
     assert even_out_depthwise(model, feeds(X)) == 0
     assert model.SerializeToString() == before
+
+
+@pytest.mark.parametrize("answer", ["a", "r"])
+def test_what_the_network_answers_with_stays(answer: str) -> None:
+    model = network()
+    model.graph.output.append(helper.make_empty_tensor_value_info(answer))
+    assert even_out_depthwise(model, feeds(X)) == 0
 
 
 def test_a_silent_channel_stays() -> None:

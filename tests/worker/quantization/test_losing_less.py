@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+import pytest
+from onnx import helper
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.worker.quantization.graphs import feeds, graph, normal, run, stored
@@ -70,6 +72,13 @@ def test_layers_that_others_read_too_are_not_equalized() -> None:
     assert equalize(graph(body, {"w1": normal(4, 4), "w2": normal(4, 4)})) == 0
 
 
+@pytest.mark.parametrize("answer", ["a", "r"])
+def test_layers_whose_answers_are_the_networks_are_not_equalized(answer: str) -> None:
+    model = two_layers()
+    model.graph.output.append(helper.make_empty_tensor_value_info(answer))
+    assert equalize(model) == 0
+
+
 def normed() -> onnx.ModelProto:
     body = "n = LayerNormalization(x, scale, bias) a = MatMul(n, w1) b = MatMul(n, w2) y = Add(a, b)"
     weights = {"scale": np.array([50.0, 1, 1, 1]), "bias": normal(4), "w1": normal(4, 5), "w2": normal(4, 5, seed=1)}
@@ -81,6 +90,12 @@ def test_smoothing_keeps_the_answers_and_evens_the_channels() -> None:
     assert smooth(model, feeds(X)) == 1
     assert np.allclose(run(model, X), run(normed(), X), rtol=1e-4, atol=1e-3)
     assert np.abs(stored(model, "scale")).max() < 10
+
+
+def test_a_norm_whose_answers_are_the_networks_is_not_smoothed() -> None:
+    model = normed()
+    model.graph.output.append(helper.make_empty_tensor_value_info("n"))
+    assert smooth(model, feeds(X)) == 0
 
 
 def test_correcting_biases_removes_the_mean_of_the_error() -> None:
