@@ -1,11 +1,14 @@
 """Small ONNX graphs of known weights."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import numpy_helper, parser
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
 
 def graph(body: str, weights: Mapping[str, np.ndarray], inputs: str = "float[N, 4] x") -> onnx.ModelProto:
@@ -37,3 +40,20 @@ def feeds(x: np.ndarray, size: int = 16) -> Sequence[dict[str, np.ndarray]]:
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+class _Feeds(CalibrationDataReader):
+    def __init__(self, x: np.ndarray) -> None:
+        self._left = iter(feeds(x))
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._left, None)
+
+
+def in_int8(folder: Path, model: onnx.ModelProto, x: np.ndarray, *, per_channel: bool = True) -> onnx.ModelProto:
+    """As ONNX Runtime's quantizer makes it of the model and its calibration examples."""
+    source, target = folder / "exact.onnx", folder / "int8.onnx"
+    onnx.save(model, source)
+    kinds: dict[str, Any] = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+    quantize_static(source, target, _Feeds(x), per_channel=per_channel, **kinds)
+    return onnx.load(target)

@@ -5,18 +5,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from tests.worker.quantization.graphs import feeds, graph, normal, run, stored
+from tests.worker.quantization.graphs import graph, in_int8, normal, run, stored
 from worker.quantization.columns_as_channels import with_columns_as_channels
-
-
-class Feeds(CalibrationDataReader):
-    def __init__(self, x: np.ndarray) -> None:
-        self._left = iter(feeds(x))
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._left, None)
 
 
 class Case:
@@ -31,13 +22,13 @@ class Case:
         last = f"c = {behind}(a) p = GlobalMaxPool(c)" if behind else "p = GlobalMaxPool(a)"
         body = f"a = Conv<{settings}>(x, w, b) {last} f = Flatten(p) h = Gemm(f, w2) y = Gemm<transB = 1>(h, w2)"
         weights = {"w": normal(*filters), "b": normal(filters[0]), "w2": normal(filters[0], others // filters[0])}
-        exact, self.file = folder / "exact.onnx", folder / "int8.onnx"
-        onnx.save(graph(body, weights, f"float[N, {shape}] x"), exact)
-        kinds = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-        quantize_static(exact, self.file, Feeds(self.x), per_channel=per_channel, **kinds)
+        exact = graph(body, weights, f"float[N, {shape}] x")
+        self.before = in_int8(folder, exact, self.x, per_channel=per_channel)
 
     def rewritten(self) -> onnx.ModelProto:
-        model = with_columns_as_channels(onnx.load(self.file))
+        model = onnx.ModelProto()
+        model.CopyFrom(self.before)
+        with_columns_as_channels(model)
         onnx.checker.check_model(model, full_check=True)
         return model
 
@@ -45,7 +36,7 @@ class Case:
         """Of what was rewritten, once its answers were found to be the same for one example and for all."""
         model = self.rewritten()
         for examples in (self.x[:1], self.x):
-            assert np.array_equal(run(model, examples), run(onnx.load(self.file), examples))
+            assert np.array_equal(run(model, examples), run(self.before, examples))
         (node,) = [node for node in model.graph.node if node.op_type == "Conv"]
         (weight,) = [each.input[0] for each in model.graph.node if node.input[1] in each.output]
         return stored(model, weight).shape

@@ -6,9 +6,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-from tests.worker.quantization.graphs import feeds, graph, normal, run, stored
+from tests.worker.quantization.graphs import feeds, graph, in_int8, normal, run, stored
 from worker.quantization.activations import channel_maxima
 from worker.quantization.depthwise_equalization import LOUDER, MARGIN, even_out_depthwise
 
@@ -16,14 +15,6 @@ X = normal(8, 3, 6, 6)
 LOUDNESS = np.array([1, 0.1, 1, 0.5, 0.001, 1])
 RELU = "r = Relu(a)"
 DEPTHWISE = "h = Conv<group = 6>(r, w2, b2) p = GlobalMaxPool(h) y = Flatten(p)"
-
-
-class Feeds(CalibrationDataReader):
-    def __init__(self, x: np.ndarray) -> None:
-        self._left = iter(feeds(x))
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._left, None)
 
 
 def network(between: str = RELU, behind: str = DEPTHWISE, **others: np.ndarray) -> onnx.ModelProto:
@@ -108,11 +99,7 @@ def test_int8_loses_less(tmp_path: Path) -> None:
     louder = {"w2": normal(6, 1, 3, 3, seed=2) / LOUDNESS.reshape(-1, 1, 1, 1)}
 
     def error(model: onnx.ModelProto) -> float:
-        source, target = tmp_path / "exact.onnx", tmp_path / "int8.onnx"
-        onnx.save(model, source)
-        kinds = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-        quantize_static(source, target, Feeds(X), per_channel=True, **kinds)
-        return float(((run(onnx.load(target), X) - run(network(**louder), X)) ** 2).mean())
+        return float(((run(in_int8(tmp_path, model, X), X) - run(network(**louder), X)) ** 2).mean())
 
     evened = network(**louder)
     even_out_depthwise(evened, feeds(X))
