@@ -74,7 +74,6 @@ class Precisions:
 
     def _with_linear_in_4_bits(self, static: Step) -> tuple[Step, ...]:
         """Of a network of convolutions, which need rounded inputs to be fast, linear layers hold many of the weights
-        and do little of the work. Whole zero points and few groups make 4 bits quicker than 8."""
+        and do little of the work."""
         linear = self._linear()
-        in_4_bits = WeightQuantization(bits=4, method="gptq", group_size=128, only=linear)
-        return static.model_copy(update={"exclude": linear}), in_4_bits
+        return static.model_copy(update={"exclude": linear}), WeightQuantization(bits=4, method="hqq", only=linear)
