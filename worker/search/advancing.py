@@ -24,6 +24,7 @@ from app.core.keys import Caller
 from app.core.measurements import OutputFormat, Result
 from app.core.recipes.recipe import Recipe
 from app.core.sensitivities import Sensitivity
+from app.core.studies.candidates import candidates, cost_of, other_value_of, value_of
 from app.core.studies.comparing import Comparison, StudyJob, compared
 from app.core.studies.gate import GateOptions
 from app.core.studies.lifecycle import conclude_if_over
@@ -31,7 +32,6 @@ from app.core.studies.planning import PlannedJob
 from app.core.studies.requests import Search, StudyRequest
 from app.core.studies.sharing import UNENDED
 from app.core.studies.submitting import add_jobs, run_options
-from app.core.studies.verdict import candidates, cost_of, other_value_of, value_of
 from app.core.submissions import check
 from app.core.tables import DatasetRow, JobRow, ModelRow, StudyRow
 from worker.search.choosing import Choices

@@ -17,9 +17,9 @@ from app.core.measurements import Epoch, Metric, Result
 from app.core.messages import EpochEnded
 from app.core.queue import Claim
 from app.core.recipes import TECHNIQUES
+from app.core.studies.candidates import cost_of
 from app.core.studies.comparing import StudyJob, compared
 from app.core.studies.requests import Search, StudyRequest
-from app.core.studies.verdict import cost_of
 from app.core.studies.wording import called
 from app.core.tables import JobRow, StudyRow
 

@@ -9,12 +9,13 @@ from app.core.database import Database
 from app.core.errors import Invalid
 from app.core.keys import LOCAL
 from app.core.measurements import Quality, Speedup
+from app.core.studies.candidates import candidates
 from app.core.studies.comparing import Comparison
 from app.core.studies.gate import GateFile, GateReading
 from app.core.studies.requests import Search, StudyRequest
 from app.core.studies.schemas import Study, StudyBaseline, StudyPoint
 from app.core.studies.submitting import submit_study
-from app.core.studies.verdict import best_of_search, candidates
+from app.core.studies.verdict import best_of_search
 from tests.core.rows import FACTS, dataset_row, model_row
 
 SEARCH = {"budget": {"max_quality_drop": 0.01}}
@@ -163,6 +164,16 @@ def test_what_may_be_as_fast_is_read_too_and_the_time_at_the_gate_decides() -> N
 
     assert best(fast=9.4, small=9.1) == "small"
     assert best(fast=9.4, small=8.1) == "fast"
+
+
+def test_where_no_proof_is_asked_for_one_between_cheap_and_certain_is_read_too() -> None:
+    lucky, between = point("lucky", 50, -0.009, (-0.019, 0.001)), point("between", 60, -0.005, (-0.015, 0.005))
+    dearer, certain = point("dearer", 80, -0.005, (-0.015, 0.005)), point("certain", 300, 0.0, (-0.001, 0.001))
+    trials = among(lucky, between, dearer, certain)
+    assert [each.job for each in candidates(trials, search())] == ["lucky", "certain"]
+    assert [each.job for each in candidates(trials, search(prefer="cheapest"))] == ["lucky", "certain", "between"]
+    assert [each.job for each in candidates(among(lucky, certain), search(prefer="cheapest"))] == ["lucky", "certain"]
+    assert [each.job for each in candidates(among(certain), search(prefer="cheapest"))] == ["certain"]
 
 
 def test_one_that_is_both_is_read_once_and_none_where_none_keeps_to_the_budget() -> None:
