@@ -16,7 +16,7 @@ from onnx import NodeProto, helper, numpy_helper
 
 from worker.exporting.onnx_shapes import Shapes, shapes_in
 from worker.quantization.blocks_of_columns import COLUMNS, BlocksOfColumns
-from worker.quantization.weighted_nodes import integer, integers, only_user_of
+from worker.quantization.weighted_nodes import integer, integers, only_user_of, producers_in
 
 # The zeros, as a part of the file: a small one isn't made larger for speed.
 MOST_GROWTH = 0.02
@@ -25,7 +25,7 @@ _BY_ELEMENT = frozenset({"Relu", "Clip"})
 
 def with_columns_as_channels(model: onnx.ModelProto) -> onnx.ModelProto:
     """Changes it. Convolutions whose shapes aren't known, but for the batch, stay as they are."""
-    producers = {name: node for node in model.graph.node for name in node.output}
+    producers = producers_in(model.graph)
     whole = [node for node in model.graph.node if node.op_type == "Conv" and integer(node, "group", 1) == 1]
     for convolution in [_convolution(model, producers, node) for node in whole]:
         if convolution is not None and convolution.growth <= MOST_GROWTH * model.ByteSize():

@@ -16,7 +16,7 @@ from onnx import NodeProto, numpy_helper
 
 from worker.quantization.activations import Feed, channel_maxima
 from worker.quantization.equalization import move_scale
-from worker.quantization.weighted_nodes import WeightedNode, only_user_of, weighted_nodes
+from worker.quantization.weighted_nodes import WeightedNode, only_user_of, producers_in, weighted_nodes
 
 # A channel that was quiet on a few examples may be less so on others: it is made no louder than this, and stays by so
 # much below where it would be cut off.
@@ -52,7 +52,7 @@ class _Pair:
 def _pairs(model: onnx.ModelProto) -> Iterator[_Pair]:
     convolutions = [node for node in weighted_nodes(model) if node.node.op_type == "Conv"]
     by_output = {str(node.node.output[0]): node for node in convolutions}
-    producers = {name: node for node in model.graph.node for name in node.output}
+    producers = producers_in(model.graph)
     for second in convolutions:
         between = producers.get(second.input)
         is_depthwise = second.groups == len(second.weight) > 1

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, numpy_helper, parser
 
 from worker.quantization.activations import session_of
-from worker.quantization.weighted_nodes import integer, only_once_used
+from worker.quantization.weighted_nodes import integer, only_once_used, producers_in
 
 # Products for each answer, and answers at each position: with fewer of either, tiles stay half empty.
 FEWEST_PRODUCTS, FEWEST_CHANNELS = 256, 64
@@ -25,7 +25,7 @@ _CALLS, _WORTH_IT = 15, 1.25
 
 def with_matrix_products(model: onnx.ModelProto) -> onnx.ModelProto:
     """Changes it: the weights of large convolutions of one group."""
-    stored, producers = only_once_used(model), {name: node for node in model.graph.node for name in node.output}
+    stored, producers = only_once_used(model), producers_in(model.graph)
     for node in model.graph.node:
         if node.op_type != "Conv" or integer(node, "group", 1) != 1 or node.input[1] not in producers:
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
 
@@ -61,6 +61,11 @@ def only_once_used(model: onnx.ModelProto) -> dict[str, TensorProto]:
     """Stored tensors by name."""
     uses = Counter(name for node in model.graph.node for name in node.input)
     return {tensor.name: tensor for tensor in model.graph.initializer if uses[tensor.name] == 1}
+
+
+def producers_in(graph: GraphProto) -> dict[str, NodeProto]:
+    """By what they answer with."""
+    return {name: node for node in graph.node for name in node.output}
 
 
 def users_of(model: onnx.ModelProto, name: str) -> list[NodeProto]:

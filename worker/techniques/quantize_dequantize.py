@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from worker.quantization.weighted_nodes import integer
+from worker.quantization.weighted_nodes import integer, producers_in
 
 # Kernels that take int8 and answer in float. A convolution has none: without the pair behind it, it runs in float.
 _ANSWER_IN_FLOAT = frozenset({"Gemm", "MatMul"})
@@ -31,7 +31,7 @@ def tidied(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _unround(graph: onnx.GraphProto, output: str) -> None:
     """layer -> QuantizeLinear -> DequantizeLinear -> output becomes layer -> output."""
-    producers = {name: node for node in graph.node for name in node.output}
+    producers = producers_in(graph)
     dequantize = _producer(producers, output, {"DequantizeLinear"})
     quantize = dequantize and _producer(producers, dequantize.input[0], {"QuantizeLinear"})
     layer = quantize and _producer(producers, quantize.input[0], _ANSWER_IN_FLOAT)
@@ -47,7 +47,7 @@ def _unround(graph: onnx.GraphProto, output: str) -> None:
 def _keep_in_float(graph: onnx.GraphProto) -> None:
     """What they read is dequantized with a scale for each channel, all the same."""
     stored = {weight.name: weight for weight in graph.initializer}
-    producers = {name: node for node in graph.node for name in node.output}
+    producers = producers_in(graph)
     for node in [node for node in graph.node if node.op_type in _ROUNDED_UNASKED]:
         weight, before = stored.get(node.input[1]), _producer(producers, node.input[0], {"DequantizeLinear"})
         if before is None or weight is None or weight.data_type != TensorProto.FLOAT:
