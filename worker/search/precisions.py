@@ -50,11 +50,15 @@ class Precisions:
         drawn = {
             "calibration": chooser.suggest_categorical("calibration", _CALIBRATIONS),
             "keep_float": _KEPT_IN_FLOAT[chooser.suggest_categorical("keep_float", list(_KEPT_IN_FLOAT))],
-            "equalize": chooser.suggest_categorical("equalize", [_NO, _YES]) == _YES,
+            "equalize": self._has_depthwise() and chooser.suggest_categorical("equalize", [_NO, _YES]) == _YES,
         }
         static = careful.model_copy(update=drawn)
         in_4_bits = self._has_both() and chooser.suggest_categorical("linear_in_4_bits", [_NO, _YES]) == _YES
         return self._with_linear_in_4_bits(static) if in_4_bits else (static,)
+
+    def _has_depthwise(self) -> bool:
+        """Equalization does nothing to other layers whose weights have a scale for each channel."""
+        return has_thin_filters(self.facts)
 
     def _has_both(self) -> bool:
         return bool(self._linear()) and any(layer.type.startswith("Conv") for layer in self.facts.layers)
@@ -65,7 +69,7 @@ class Precisions:
 
     def _linear_in_4_bits(self) -> Mapping[str, tuple[Step, ...]]:
         (static,) = PRECISIONS["int8-static"]
-        if has_thin_filters(self.facts):
+        if self._has_depthwise():
             static = static.model_copy(update={"equalize": True})
         return {
             "int8-and-int4": self._with_linear_in_4_bits(static),

@@ -73,6 +73,16 @@ def test_convolutions_in_8_bits_go_with_linear_layers_in_4() -> None:
     assert not any(techniques(each) in both for each in first(Space(without, AUTO.options, SEARCH, DATA)))
 
 
+def test_channels_are_evened_out_where_depthwise_convolutions_read_them() -> None:
+    thin = CONVOLUTION.model_copy(update={"name": "depthwise", "parameters": 36, "macs": 36 * 64})
+    with_depthwise = WHOLE.model_copy(update={"layers": (CONVOLUTION, thin, *FACTS.layers)})
+    for facts, some in ((WHOLE, {False}), (with_depthwise, {False, True})):
+        searched = Space(facts, AUTO.options, SEARCH, DATA)
+        recipes = [*first(searched), *(each.recipe for each in islice(draw(searched, [], seed=1), 60))]
+        steps = [step for recipe in recipes for step in recipe.steps or ()]
+        assert {step.equalize for step in steps if isinstance(step, StaticQuantization)} == some
+
+
 def test_bits_for_each_layer_are_not_searched_of_what_takes_long_to_run() -> None:
     large = WHOLE.model_copy(update={"layers": tuple(LARGE.model_copy(update={"name": f"{n}"}) for n in range(50))})
     precisions = [replace(AUTO, facts=facts).precisions() for facts in (WHOLE, large)]
