@@ -1,4 +1,4 @@
-"""The float32 ONNX file of a network, which all others in ONNX and OpenVINO are made of."""
+"""The float32 ONNX file of a network, with its weights beside it, which all others in ONNX and OpenVINO are made of."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ import onnx
 import torch
 from torch import fx, nn
 
+from worker.exporting.onnx_apart import load_graph, load_weights, save_apart
 from worker.exporting.onnx_other_weights import Sources, digests_of, readers_in, structure_of, tensors_of
 from worker.exporting.onnx_sizes import compute_sizes
 from worker.exporting.onnx_substitutes import substituted
@@ -56,10 +57,11 @@ def _like_another(network: Network, path: Path, structure: str, tensors: Mapping
     for _module_that_lives_on, other in list(_written.items()):
         if other.structure != structure or other.sources is None:
             continue
-        model = onnx.load(other.path)
+        model = load_graph(other.path)
         changed = {name for name, digest in tensors.items() if other.tensors[name] != digest}
         if other.sources.put(model, network.module, changed):
-            onnx.save(model, path)
+            load_weights(model, other.path)
+            save_apart(model, path)
             return _Written(path, structure, tensors, other.sources)
     return None
 
@@ -90,7 +92,7 @@ def _export(network: Network, path: Path) -> Sources | None:
     _read_weights_where_they_are(model.graph)
     sources, readers = Sources.of(model, network.module), readers_in(model.graph)
     compute_sizes(model)
-    onnx.save(model, path)
+    save_apart(model, path)
     return sources and sources.still_in(readers, model.graph)
 
 

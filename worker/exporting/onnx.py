@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 import onnx
 
 from worker.exporting.float_onnx import SEPARATOR, float_onnx
+from worker.exporting.onnx_apart import load_graph
 from worker.exporting.onnx_description import describe, number_values
 from worker.exporting.onnx_operators import check_operators
 from worker.exporting.onnx_shapes import Shapes, describe_shapes, shapes_in
@@ -26,8 +27,7 @@ def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
 
 
 def _checked(exact: Path) -> Shapes:
-    """Read for that alone: large weights aren't to lie in memory while the steps change the file."""
-    model = onnx.load(exact)
+    model = load_graph(exact)
     check_operators(model)
     return shapes_in(model)
 

@@ -13,3 +13,8 @@ def in_bits(codes: Tensor, bits: int) -> Tensor:
     places = torch.arange(bits, dtype=torch.uint8).unsqueeze(1)
     rows = codes.to(torch.uint8).flatten().bitwise_right_shift(places) & 1
     return torch.from_numpy(np.packbits(rows.numpy(), axis=1, bitorder="little"))
+
+
+def bytes_in_bits(codes: int, bits: int) -> int:
+    """What `in_bits` makes of so many codes."""
+    return bits * -(-codes // 8)

@@ -72,9 +72,10 @@ def in_blocks(packed: Grouped) -> Blocks | None:
     blocks = Blocks(packed.bits, columns, size, _in_bytes(codes, packed.bits), packed.scale.unsqueeze(1))
     if not torch.equal(zero_point, zero_point.round()):
         return Blocks(**vars(blocks) | {"uneven": zero_point.unsqueeze(1)})
-    shifted = codes + blocks.middle - zero_point[0]
-    if bool((zero_point == zero_point[0]).all()) and shifted.min() >= 0 and shifted.max() < 2**packed.bits:
-        return Blocks(**vars(blocks) | {"codes": _in_bytes(shifted, packed.bits)})
+    if bool((zero_point == zero_point[0]).all()):
+        shifted = codes + (blocks.middle - int(zero_point[0]))
+        if shifted.min() >= 0 and shifted.max() < 2**packed.bits:
+            return Blocks(**vars(blocks) | {"codes": _in_bytes(shifted, packed.bits)})
     of_blocks = zero_point.repeat_interleave(rows * blocks.in_row // len(packed.scale)).reshape(rows, -1)
     return Blocks(**vars(blocks) | {"zero_points": _in_bytes(of_blocks, packed.bits)})
 
@@ -101,5 +102,9 @@ def _unsigned(packed: Grouped) -> tuple[Tensor, Tensor]:
 def _in_bytes(codes: Tensor, bits: int) -> Tensor:
     """Of each row; what its last byte lacks is zero."""
     in_byte = 8 // bits
-    whole = torch.nn.functional.pad(codes.int(), (0, -codes.shape[1] % in_byte)).reshape(len(codes), -1, in_byte)
-    return (whole << torch.arange(0, 8, bits)).sum(2).to(torch.uint8)
+    padded = torch.nn.functional.pad(codes.to(torch.uint8), (0, -codes.shape[1] % in_byte))
+    whole = padded.reshape(len(codes), -1, in_byte)
+    packed = whole[:, :, 0].clone()
+    for place in range(1, in_byte):
+        packed |= whole[:, :, place] << (place * bits)
+    return packed

@@ -30,11 +30,11 @@ def found_again(
 def _alike(packed: Packed, values: Tensor) -> Packed | RowsScaled | None:
     own = packed.unpacked()
     is_same = torch.equal(own, values) or torch.allclose(own, values, rtol=1e-6, atol=0)
-    return packed if is_same else _scaled(packed, values)
+    return packed if is_same else _scaled(packed, own, values)
 
 
-def _scaled(packed: Packed, values: Tensor) -> RowsScaled | None:
-    rows, wanted = packed.unpacked().flatten(1), values.flatten(1)
+def _scaled(packed: Packed, own: Tensor, values: Tensor) -> RowsScaled | None:
+    rows, wanted = own.flatten(1), values.flatten(1)
     factors = (rows * wanted).sum(1) / rows.square().sum(1).clamp_min(torch.finfo(torch.float32).tiny)
     if not torch.allclose(rows * factors.unsqueeze(1), wanted, rtol=1e-4, atol=1e-7):
         return None

@@ -5,6 +5,7 @@ carried out once, when a session starts, and the layer computes in float32 as be
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor
 
 from worker.exporting.onnx import layer_of
+from worker.exporting.onnx_apart import load_graph, load_weights
 from worker.exporting.onnx_shapes import shapes_in
 from worker.packing.blocks import in_blocks
 from worker.packing.onnx_kernels import KernelWriter
@@ -45,28 +47,39 @@ class Weight:
         return self.values.ndim < 2 or (self.values.ndim == 2 and self.operators <= RECURRENT)
 
 
-def pack_weights(
-    model: onnx.ModelProto, left_alone: Collection[str], pack: Callable[[Weight], Packed | RowsScaled | Joined | None]
-) -> int:
+Pack = Callable[[Weight], Packed | RowsScaled | Joined | None]
+
+
+def pack_file(source: Path, target: Path, left_alone: Collection[str], pack: Pack) -> None:
+    """`pack_weights` from one file into another. Weights are read one by one: together they may be large, and what is
+    left of them is small."""
+    model = load_graph(source)
+    pack_weights(model, left_alone, pack, source.parent)
+    load_weights(model, source)
+    onnx.save(model, target)
+
+
+def pack_weights(model: onnx.ModelProto, left_alone: Collection[str], pack: Pack, folder: Path = Path()) -> int:
     """Rewrites the model in place, and answers how many of its tensors were packed.
 
     `left_alone` are names of layers, and "" what belongs to none. A tensor that one of them reads stays as it is.
+    `folder` is where the weights lie that the model doesn't hold itself.
     """
     readers = _readers(model)
     kernels = KernelWriter(model, shapes_in(model))
-    found: list[tuple[onnx.TensorProto, Weight, Packed | RowsScaled | Joined]] = []
-    for stored in model.graph.initializer:
+    count = 0
+    for stored in list(model.graph.initializer):
         if stored.data_type != TensorProto.FLOAT or np.prod(stored.dims) < FEWEST_VALUES:
             continue
-        weight = _weight(stored, readers[stored.name])
+        weight = _weight(stored, readers[stored.name], folder)
         packed = None if weight.layers & set(left_alone) else pack(weight)
-        if packed is not None:
-            found.append((stored, weight, packed))
-    for stored, weight, packed in found:
+        if packed is None:
+            continue
         model.graph.initializer.remove(stored)
         if not _write_kernels(kernels, readers[weight.name], weight, packed):
             _write_unpacking(model.graph, weight, packed)
-    return len(found)
+        count += 1
+    return count
 
 
 def _readers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
@@ -77,8 +90,8 @@ def _readers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
     return readers
 
 
-def _weight(stored: onnx.TensorProto, readers: list[onnx.NodeProto]) -> Weight:
-    values = torch.from_numpy(numpy_helper.to_array(stored).copy())
+def _weight(stored: onnx.TensorProto, readers: list[onnx.NodeProto], folder: Path) -> Weight:
+    values = torch.from_numpy(numpy_helper.to_array(stored, str(folder)).copy())
     turned = values.ndim == 2 and any(_reads_columns(node, stored.name) for node in readers)
     layers = frozenset(layer_of(node) for node in readers)
     operators = frozenset(node.op_type for node in readers)

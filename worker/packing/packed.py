@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from worker.packing.bits import in_bits
+from worker.packing.bits import bytes_in_bits, in_bits
 
 # What a state dict may have beside codes, as `load_network.py` has it.
 _BESIDE = ("scale", "zero_point", "shape", "levels", "mask")
@@ -136,7 +136,14 @@ def is_taken(name: str, names: Collection[str]) -> bool:
 
 
 def bytes_of(packed: Packed) -> int:
-    return sum(one.numel() * one.element_size() for one in (packed.stored(), *packed.beside().values()))
+    """In a file, beside nothing else."""
+    return _bytes_of_codes(packed) + sum(one.nbytes for one in packed.beside().values())
+
+
+def _bytes_of_codes(packed: Packed) -> int:
+    if isinstance(packed, Grouped | Codebook) and is_in_bits(packed):
+        return bytes_in_bits(packed.codes.numel(), packed.bits)
+    return packed.codes.nbytes
 
 
 def is_in_bits(packed: Packed) -> bool:

@@ -4,7 +4,6 @@ kernels for less."""
 from collections.abc import Callable
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +11,7 @@ from app.core.recipes import FloatCasting
 from worker.layer_selection import layers_left_alone
 from worker.network import Network
 from worker.packing.float8 import to_float8
-from worker.packing.in_onnx import RECURRENT, Weight, pack_weights
+from worker.packing.in_onnx import RECURRENT, Weight, pack_file
 from worker.packing.in_openvino import cast_weights
 from worker.packing.network import with_packed
 from worker.packing.packed import Cast, Float8, bytes_of
@@ -42,9 +41,7 @@ def float_casting(step: FloatCasting, network: Network, run: Run) -> Network:
         return None if weight.is_bias and step.dtype in _FLOAT8 else cast(weight.values, _rows(weight))
 
     def pack_in_onnx(source: Path, target: Path) -> None:
-        model = onnx.load(source)
-        pack_weights(model, left_alone, pack_stored)
-        onnx.save(model, target)
+        pack_file(source, target, left_alone, pack_stored)
 
     def pack_in_openvino(source: Path, target: Path) -> None:
         cast_weights(source, target, step.dtype, left_alone, computed_in_it=step.compute != "float32")

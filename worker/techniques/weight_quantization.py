@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +13,7 @@ from worker.layer_selection import layers_left_alone
 from worker.network import Network
 from worker.packing.error_compensation import compensated
 from worker.packing.in_file import found_again
-from worker.packing.in_onnx import Weight, pack_weights
+from worker.packing.in_onnx import Weight, pack_file
 from worker.packing.in_openvino import compress_weights
 from worker.packing.methods import quantized
 from worker.packing.network import with_packed
@@ -70,9 +69,7 @@ def _changed_in_files(step: WeightQuantization, network: Network, left_alone: Co
         return again or _packed(step, weight.values, weight.rows)
 
     def pack_in_onnx(source: Path, target: Path) -> None:
-        model = onnx.load(source)
-        pack_weights(model, left_alone, pack)
-        onnx.save(model, target)
+        pack_file(source, target, left_alone, pack)
 
     def pack_in_openvino(source: Path, target: Path) -> None:
         compress_weights(source, target, step, left_alone, run)

@@ -4,6 +4,7 @@ import gc
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnxruntime import InferenceSession
@@ -11,6 +12,7 @@ from torch import fx, nn
 
 from app.core.inputs import InputSpec
 from worker.exporting.float_onnx import float_onnx
+from worker.exporting.onnx_apart import load_graph, load_weights
 from worker.network import Network
 
 
@@ -32,6 +34,18 @@ def test_it_is_written_once_and_goes_with_its_module(monkeypatch: pytest.MonkeyP
     del traced
     gc.collect()
     assert not path.parent.exists()
+
+
+def test_its_weights_lie_beside_it() -> None:
+    """So that shapes and operators are read without them."""
+    module = fx.symbolic_trace(nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 2)).eval())
+    traced = Network(module, (InputSpec(name="x", shape=("batch", 64)),))
+    path = float_onnx(traced)
+    assert path.stat().st_size < module.get_parameter("0.weight").nbytes
+    graph = load_graph(path)
+    assert {each.name for each in graph.graph.initializer if not each.raw_data} == {"0.weight"}
+    load_weights(graph, path)
+    assert graph == onnx.load(path)
 
 
 @pytest.mark.parametrize("changed", ["0.weight", "1.running_mean"])

@@ -5,7 +5,7 @@ import torch
 
 from worker.exporting.load_network import unpacked
 from worker.packing.bits import in_bits
-from worker.packing.packed import Codebook, Grouped
+from worker.packing.packed import Codebook, Grouped, bytes_of
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
@@ -16,6 +16,7 @@ def test_codes_come_back(bits: int, shape: tuple[int, ...]) -> None:
     packed = Codebook(codes, torch.arange(2**bits) * 0.5, bits)
     stored = {"w": packed.stored(), **{f"w.{name}": one for name, one in packed.beside().items()}}
     assert packed.stored().nbytes == bits * -(-codes.numel() // 8)
+    assert bytes_of(packed) == sum(one.nbytes for one in stored.values())
     assert torch.equal(unpacked(stored, {"packed": {"w": packed.kind}})["w"], codes * 0.5)
 
 
@@ -24,6 +25,7 @@ def test_groups_come_back(zero_point: torch.Tensor) -> None:
     codes = torch.randint(0, 8, (3, 7), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     packed = Grouped(codes, torch.tensor([0.5, 1.0, 2.0]).half(), zero_point, bits=3)
     stored = {"w": packed.stored(), **{f"w.{name}": one for name, one in packed.beside().items()}}
+    assert bytes_of(packed) == sum(one.nbytes for one in stored.values())
     whole = unpacked(stored, {"packed": {"w": packed.kind}})["w"]
     assert torch.equal(whole, packed.unpacked())
     torch.testing.assert_close(whole[1], codes[1].float() - zero_point.float()[1 if len(zero_point) > 1 else 0])
