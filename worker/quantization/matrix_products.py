@@ -23,16 +23,17 @@ _SIZE, _PRODUCTS, _CHANNELS = 14, 576, 160
 _CALLS, _WORTH_IT = 15, 1.25
 
 
-def with_matrix_products(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Changes it: the weights of large convolutions of one group."""
+def write_matrix_products(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Changes the weights of large convolutions of one group; answers which these are."""
     stored, producers = only_once_used(model), producers_in(model.graph)
+    changed: list[onnx.NodeProto] = []
     for node in model.graph.node:
         if node.op_type != "Conv" or integer(node, "group", 1) != 1 or node.input[1] not in producers:
             continue
         tensors = [stored.get(name) for name in producers[node.input[1]].input]
         if len(tensors) == 3 and tensors[0] is not None and tensors[2] is not None and _is_large(tensors[0]):
-            _lower(tensors[0], tensors[2])
-    return model
+            changed += [node] if _lower(tensors[0], tensors[2]) else []
+    return changed
 
 
 @cache
@@ -56,12 +57,15 @@ def _is_large(weight: TensorProto) -> bool:
     return is_int8 and channels >= FEWEST_CHANNELS and int(np.prod(others)) >= FEWEST_PRODUCTS
 
 
-def _lower(weight: TensorProto, zero_point: TensorProto) -> None:
-    """Symmetric weights are at least -127, so that there is room."""
-    values = numpy_helper.to_array(weight)
-    if values.min() > -128 and not numpy_helper.to_array(zero_point).any():
+def _lower(weight: TensorProto, zero_point: TensorProto) -> bool:
+    """Symmetric weights are at least -127, so that there is room. Another layer that reads them may have had them
+    lowered."""
+    zero = numpy_helper.to_array(zero_point)
+    if not zero.any() and numpy_helper.to_array(weight).min() > -128:
         for tensor in (weight, zero_point):
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) - np.int8(1), tensor.name))
+        return True
+    return bool((zero == -1).all())
 
 
 def _convolution(zero_point: int) -> bytes:

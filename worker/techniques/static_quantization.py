@@ -29,7 +29,7 @@ from worker.quantization.in_openvino import quantize_statically
 from worker.quantization.kept_in_float import kept_in_float
 from worker.quantization.layer_table import decibels, layer_table
 from worker.quantization.made_up_examples import made_up_examples
-from worker.quantization.matrix_products import are_matrix_products_faster, with_matrix_products
+from worker.quantization.matrix_products import are_matrix_products_faster, write_matrix_products
 from worker.quantization.ranges import Ranges, find_ranges
 from worker.quantization.rounding import Rounding
 from worker.quantization.sensitivity import answers, errors_of_layers, relative_error
@@ -112,7 +112,8 @@ class StaticQuantizer:
 
     def quantize(self) -> Ranges:
         plan = self.plan()
-        self._write(plan.ranges, plan.in_float)
+        for layer in self._write(plan.ranges, plan.in_float):
+            self.run.detail("Written for this CPU", layer=layer, computed_as="product of matrices")
         self._prepared.unlink()
         return plan.ranges
 
@@ -200,7 +201,8 @@ class StaticQuantizer:
             self.run.detail("Sensitivity", layer=layer_named(name), sqnr_db=decibels(error), kept_in_float=name in kept)
         return kept
 
-    def _write(self, ranges: Ranges, in_float: Sequence[str]) -> None:
+    def _write(self, ranges: Ranges, in_float: Sequence[str]) -> list[str]:
+        """Answers which layers are products of matrices in the file."""
         known = self.target.with_suffix(".ranges.json")
         save_tensors_data(ranges.found, known)
         quantize_static(
@@ -219,7 +221,9 @@ class StaticQuantizer:
         known.unlink()
         model = tidied(with_columns_as_channels(onnx.load(self.target)))
         by_products = self.step.scheme == "u8s8" and are_matrix_products_faster()
-        onnx.save(with_matrix_products(model) if by_products else model, self.target)
+        products = write_matrix_products(model) if by_products else []
+        onnx.save(model, self.target)
+        return [layer_of(node) for node in products]
 
 
 @dataclass(frozen=True)
