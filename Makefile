@@ -41,6 +41,7 @@ check: setup    ## ruff, mypy, import-linter, deptry
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file benchmarks/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 

@@ -3,7 +3,8 @@
 import json
 import statistics
 
-from support.running_service import memory_mb, running_api
+from support.memory import memory_mb
+from support.running_service import running_api
 
 STARTS = 5
 

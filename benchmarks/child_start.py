@@ -40,6 +40,7 @@ def start_one(folder: Path) -> float:
         LIMITS,
         on_message=note,
         on_log=lambda _: None,
+        on_memory=lambda _: None,
         stop=threading.Event(),
         perform="child_start:perform",
     )

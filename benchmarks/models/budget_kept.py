@@ -156,7 +156,7 @@ def main() -> None:
     for key, row in run(missing, options.at_once) if missing else ():
         kept.keep(key, row)
         print(json.dumps(row), flush=True)
-    print("\n".join(table([row for key, _ in keyed if (row := kept.get(key)) is not None])))
+    print("\n".join(table([known for key, _ in keyed if (known := kept.get(key)) is not None])))
 
 
 if __name__ == "__main__":

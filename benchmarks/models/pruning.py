@@ -46,9 +46,9 @@ class Bench:
         model = client.upload_model(subject.file, inputs=subject.inputs).id
         dataset = client.upload_dataset(subject.data).id
         client.wait_for_dataset(dataset)
-        facts = client.wait_for_model(model).facts
-        assert facts is not None, f"{subject.name} was refused"
-        counts = {"macs": facts.macs or 0, "parameters": facts.parameters}
+        found = client.wait_for_model(model).facts
+        assert found is not None, f"{subject.name} was refused"
+        counts = {"macs": found.macs or 0, "parameters": found.parameters}
         self._kept.keep(self._facts_key(subject), counts)
         for point in missing:
             job = client.submit({"model": model, "dataset": dataset, **point.job(counts)})

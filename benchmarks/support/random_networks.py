@@ -55,13 +55,14 @@ class WidePerceptron(nn.Module):
 
 
 def resnet18(_folder: Path) -> Built:
-    shape = ResNetConfig(depths=[2, 2, 2, 2], layer_type="basic", hidden_sizes=[64, 128, 256, 512], num_labels=1000)
+    widths = [64, 128, 256, 512]
+    shape = ResNetConfig(depths=[2, 2, 2, 2], layer_type="basic", hidden_sizes=widths, num_labels=1000)  # type: ignore[call-arg]
     images = torch.randn(TRAIN + TEST, 3, 224, 224).half().numpy()
     return Built(Logits(ResNetForImageClassification(shape)), _apart(images))
 
 
 def distilbert(_folder: Path) -> Built:
-    network = Sentence(DistilBertModel(DistilBertConfig(attn_implementation="eager")))
+    network = Sentence(DistilBertModel(DistilBertConfig(attn_implementation="eager")))  # type: ignore[call-arg]
     return Built(network, _apart(torch.randint(30_522, (TRAIN + TEST, TOKENS)).numpy()))
 
 
@@ -85,8 +86,8 @@ def build(name: str, folder: Path, target: Path) -> None:
     torch.manual_seed(0)
     built = BUILT[name](folder)
     np.savez(target / f"{name}.npz", **built.data)
-    example = built.data["x_train"][:2]
-    example = torch.from_numpy(example.astype(np.float32) if example.dtype == np.float16 else example)
+    first = built.data["x_train"][:2]
+    example = torch.from_numpy(first.astype(np.float32) if first.dtype == np.float16 else first)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(built.network.eval(), example, check_trace=False)
