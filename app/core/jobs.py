@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from app.core.database import Database
+from app.core.endings import ended
 from app.core.errors import Conflict, ProblemBody
 from app.core.events import add_event
 from app.core.ids import new_id
@@ -22,7 +23,7 @@ from app.core.schemas import Schema
 from app.core.sensitivities import Sensitivity
 from app.core.storage import Storage
 from app.core.studies.gate import GateReading
-from app.core.studies.lifecycle import job_ended, refuse_change_within
+from app.core.studies.lifecycle import refuse_change_within
 from app.core.studies.sharing import UNENDED
 from app.core.tables import ArtifactRow, DatasetRow, JobRow, ModelRow, StudyRow
 from app.core.tasks import MeasureOptions
@@ -144,8 +145,7 @@ def cancel(database: Database, caller: Caller, job_id: str) -> Job:
 def cancel_row(session: Session, row: JobRow) -> None:
     if row.status == "queued":
         row.status, row.finished_at, row.cancel_requested = "canceled", time.time(), True
-        add_event(session, row.id, "canceled")
-        job_ended(session, row.id)
+        ended(session, row)
     elif row.status == "running" and not row.cancel_requested:
         row.cancel_requested = True
         add_event(session, row.id, "canceling")

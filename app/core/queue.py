@@ -12,12 +12,13 @@ from sqlalchemy import and_, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from app.core.database import Database
+from app.core.endings import ended
 from app.core.errors import Problem, ProblemBody
 from app.core.events import add_event
 from app.core.messages import EpochEnded
 from app.core.schemas import Schema
 from app.core.settings import Settings
-from app.core.studies.lifecycle import job_ended, job_started
+from app.core.studies.lifecycle import job_started
 from app.core.studies.sharing import UNENDED, release, steps_worth_sharing
 from app.core.tables import DatasetRow, JobModelRow, JobRow, ModelRow
 
@@ -142,16 +143,12 @@ class Queue:
     def finish(self, session: Session, claim: Claim, status: str, **values: Any) -> None:
         """The job's end, inside the caller's transaction."""
         self._set(session, claim, status=status, lease_until=None, finished_at=time.time(), **values)
-        error = values.get("error")
-        add_event(session, claim.job, status, {"error": error} if error else None)
-        job_ended(session, claim.job)
+        ended(session, session.get_one(JobRow, claim.job, populate_existing=True))
 
     def fail(self, claim: Claim, problem: Problem) -> None:
         error = problem.body().model_dump(mode="json")
         with self._database.writing() as session:
             self.finish(session, claim, "failed", error=error)
-            if claim.kind == "inspect":
-                _reject(session, claim, error)
 
     def cancel(self, claim: Claim) -> None:
         """Only once the child is gone."""
@@ -197,15 +194,14 @@ class Queue:
         add_event(session, row.id, "lost", {"cause": cause})
         if row.cancel_requested:
             row.status, row.finished_at = "canceled", time.time()
-            add_event(session, row.id, "canceled")
         elif len(row.losses) >= self._settings.max_attempts:
-            _fail_after_losses(session, row)
+            row.status, row.error, row.finished_at = "failed", _lost_too_often(row), time.time()
         else:
             row.status, row.worker = "queued", None
             wait = self._settings.retry_seconds * 2 ** (len(row.losses) - 1)
             row.not_before = time.time() + min(wait, LONGEST_RETRY_SECONDS)
             return
-        job_ended(session, row.id)
+        ended(session, row)
 
     def _set(self, session: Session, claim: Claim, **values: Any) -> None:
         """A write that counts only while this worker still holds the job."""
@@ -253,26 +249,11 @@ def _waits_for_another() -> Any:
     return exists().where(other.id == JobRow.waits_for, other.status.in_(UNENDED))
 
 
-def _fail_after_losses(session: Session, row: JobRow) -> None:
+def _lost_too_often(row: JobRow) -> dict[str, Any]:
     causes = "; ".join(row.losses)
-    error = ProblemBody(
+    return ProblemBody(
         code="worker_lost",
         title="The job lost its worker too often",
         detail=f"It was tried {len(row.losses)} times: {causes}. Nothing of it was published. If the worker is well "
         "again, send the job once more; if this job always ends so, give it less memory to use.",
     ).model_dump(mode="json")
-    row.status, row.error, row.finished_at = "failed", error, time.time()
-    add_event(session, row.id, "failed", {"error": error})
-    if row.kind == "inspect":
-        _reject_rows(session, row.model_id, row.dataset_id, error)
-
-
-def _reject(session: Session, claim: Claim, error: dict[str, Any]) -> None:
-    _reject_rows(session, claim.model, claim.dataset, error)
-
-
-def _reject_rows(session: Session, model: str | None, dataset: str | None, error: dict[str, Any]) -> None:
-    """An inspection of a model may name a data set too, which is then only a hint."""
-    row = session.get(ModelRow, model) if model else session.get(DatasetRow, dataset) if dataset else None
-    if row is not None:
-        row.status, row.problem = "rejected", error

@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +11,7 @@ from app.core.keys import LOCAL
 from app.core.queue import Claim, LeaseLost, Queue
 from app.core.settings import Settings
 from app.core.tables import JobRow
-from tests.core.rows import model_row
+from tests.core.rows import dataset_row, model_row
 
 KINDS = ("inspect", "compress")
 
@@ -125,6 +126,48 @@ def test_a_failed_inspection_rejects_its_model(database: Database, queue: Queue)
     with database.reading() as session:
         row = session.get(model_row().__class__, "model_1")
         assert (row.status, row.problem["code"]) == ("rejected", "load_failed")
+
+
+def cancel_while_queued(database: Database, _queue: Queue, job: str) -> None:
+    jobs.cancel(database, LOCAL, job)
+
+
+def cancel_while_running(database: Database, queue: Queue, job: str) -> None:
+    claim = claimed(queue)
+    jobs.cancel(database, LOCAL, job)
+    queue.cancel(claim)
+
+
+def cancel_and_give_back(database: Database, queue: Queue, job: str) -> None:
+    claim = claimed(queue)
+    jobs.cancel(database, LOCAL, job)
+    queue.give_back(claim)
+
+
+def cancel_and_lose(database: Database, queue: Queue, job: str) -> None:
+    claim = claimed(queue)
+    jobs.cancel(database, LOCAL, job)
+    queue.lose(claim, "killed")
+
+
+@pytest.mark.parametrize("end", [cancel_while_queued, cancel_while_running, cancel_and_give_back, cancel_and_lose])
+@pytest.mark.parametrize("of", ["model", "dataset"])
+def test_what_a_canceled_inspection_was_about_is_rejected_and_keeps_no_job_waiting(
+    database: Database, queue: Queue, of: str, end: Callable[[Database, Queue, str], None]
+) -> None:
+    with database.writing() as session:
+        rows = {"model": model_row(), "dataset": dataset_row()}
+        session.add_all(rows.values())
+        rows[of].status = "inspecting"
+        session.flush()
+        about = {"model": None, "dataset": None} | {of: rows[of]}
+        inspection = jobs.queue_row(session, jobs.new_row("local", "inspect", {}, **about)).id
+        waiting = jobs.queue_row(session, jobs.new_row("local", "compress", {}, **rows)).id
+    end(database, queue, inspection)
+    with database.reading() as session:
+        row = session.get(type(rows[of]), rows[of].id)
+        assert (row.status, row.problem["code"]) == ("rejected", "inspection_canceled")
+    assert claimed(queue).job == waiting
 
 
 def test_cancel_is_told_to_the_worker_and_true_only_when_it_says_so(database: Database, queue: Queue) -> None:
