@@ -1,7 +1,7 @@
 """Claims jobs, runs each in children of its own, publishes what they made. Never imports torch.
 
-One thread is one slot. Jobs that compress or measure sensitivity have `slots` of them; inspections have one of their
-own, so that an upload is looked at while a long job runs.
+One thread is one slot. Jobs that compress or measure sensitivity have `slots` of them; inspections have some of their
+own, so that an upload is looked at while a long job runs, or while another upload takes long.
 """
 
 import signal
@@ -46,7 +46,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
         slots = [
-            self._slot(("inspect",)),
+            *(self._slot(("inspect",)) for _ in range(self._settings.inspect_slots)),
             *(self._slot(("compress", "sensitivity", "gate")) for _ in range(self._settings.slots)),
         ]
         for slot in slots:

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(64 * MEBIBYTE, ge=0, description="An upload is refused where less would be left.")
 
     slots: int = Field(1, ge=1, le=64, description="Compress jobs that one worker runs at once.")
+    inspect_slots: int = Field(2, ge=1, le=64, description="Uploads that one worker looks at at once.")
     lease_seconds: float = Field(30, gt=0)
     heartbeat_seconds: float = Field(1, gt=0)
     poll_seconds: float = Field(0.2, gt=0)
