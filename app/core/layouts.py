@@ -1,12 +1,21 @@
-"""The names and shapes of a network's tensors as one short value, by which weights find the network they fit."""
+"""The names of tensors, and with their shapes as one short value, by which weights find the network they fit."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _COUNTER = "num_batches_tracked"
+_DATA_PARALLEL_PREFIX = "module."
 
 
 def layout_of(shapes: Mapping[str, Sequence[int]]) -> str:
     """Equal for two state dicts exactly where the names and shapes are; batch counters, which old files lack, aside."""
-    lines = sorted(f"{name} {list(shape)}" for name, shape in shapes.items() if not name.endswith(_COUNTER))
+    plain = zip(plain_names(shapes), shapes.values(), strict=True)
+    lines = sorted(f"{name} {list(shape)}" for name, shape in plain if not name.endswith(_COUNTER))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def plain_names(names: Iterable[str]) -> list[str]:
+    """Without the prefix that torch.nn.DataParallel puts before all of them."""
+    names = list(names)
+    has_prefix = all(name.startswith(_DATA_PARALLEL_PREFIX) for name in names)
+    return [name.removeprefix(_DATA_PARALLEL_PREFIX) for name in names] if has_prefix else names

@@ -84,6 +84,16 @@ def assert_verified(folder: Path, file: WrittenFile) -> None:
     assert (found.verified.max_difference, found.quality, found.peak_memory_mb) == (0.0, None, None)
 
 
+def test_the_prefix_of_data_parallel_is_taken_off(tmp_path: Path) -> None:
+    weights = {f"module.{name}": tensor for name, tensor in tensors().items()}
+    folder = uploaded(tmp_path, weights)
+    compression = compressed(folder, WeightQuantization())
+    artifact = file_of(compression, "model.safetensors")
+    assert read(folder, artifact).keys() == tensors().keys()
+    for file in compression.files:
+        assert perform(Measure(model=WEIGHTS, dataset=None, file=file, seed=0), folder, silent).verified
+
+
 def test_what_shapes_tell_is_listed_by_prefix(tmp_path: Path) -> None:
     inspection = perform(InspectModel(model=WEIGHTS), uploaded(tmp_path, tensors()), silent)
     facts = inspection.facts

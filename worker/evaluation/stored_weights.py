@@ -9,14 +9,16 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from app.core.layouts import plain_names
 from app.core.measurements import Verification
 from app.core.messages import Progress
 from app.core.tasks import FileMeasurement, Measure, WrittenFile
 from worker.evaluation.verification import LOSSLESS_TOLERANCE, differs, does_not_load
 from worker.exporting.load_network import load_state_dict
+from worker.loading.state_dicts import read_tensors
 
 
 def write_weights(module: nn.Module, path: Path) -> None:
@@ -34,7 +36,7 @@ def measure_weights(task: Measure, folder: Path, report: Callable[[Progress], No
 def _loaded(file: WrittenFile, folder: Path) -> dict[str, Tensor]:
     try:
         if file.role == "upload":
-            return load_file(folder / file.path)
+            return read_tensors(folder / file.path)
         description = next(companion for companion in file.companions if companion.endswith(".json"))
         return load_state_dict(folder / description, folder / file.path)
     except Exception as error:
@@ -81,10 +83,12 @@ def _dot(one: Tensor, other: Tensor) -> float:
 
 def _tensors(file: WrittenFile, weights: Mapping[str, Tensor], probe: Path) -> Iterator[tuple[str, Tensor]]:
     with safe_open(probe, framework="pt") as expected:
-        if set(expected.keys()) != set(weights):
+        stored = list(expected.keys())
+        names = dict(zip(plain_names(stored), stored, strict=True))
+        if names.keys() != weights.keys():
             raise differs(file, "its tensors have other names than the weights")
-        for name in expected.keys():  # noqa: SIM118 - no mapping
-            wanted = expected.get_tensor(name)
+        for name, its in names.items():
+            wanted = expected.get_tensor(its)
             _require(file, (wanted.shape, wanted.dtype) == (weights[name].shape, weights[name].dtype), name)
             yield name, wanted
 

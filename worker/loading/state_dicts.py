@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from app.core.architectures import Architecture
 from app.core.errors import Invalid
+from app.core.layouts import plain_names
 from worker.architectures import (
     Material,
     another_model,  # noqa: F401  each registers its builder
@@ -26,13 +27,14 @@ def load_state_dict(path: Path, architecture: Architecture | None, base: nn.Modu
     `base` is the network of the model that the architecture names.
     """
     if architecture is None:
-        return WeightsAlone(_read(path))
-    return build(architecture, Material(_read(path), base))
+        return WeightsAlone(read_tensors(path))
+    return build(architecture, Material(read_tensors(path), base))
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """By their names as the network has them."""
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except Exception as error:
         raise Invalid(
             "The file is damaged, or not a state dict. Save it again with torch.save(model.state_dict(), path) or "
@@ -40,3 +42,4 @@ def _read(path: Path) -> dict[str, Tensor]:
             code="load_failed",
             title="The model can't be loaded",
         ) from error
+    return dict(zip(plain_names(tensors), tensors.values(), strict=True))

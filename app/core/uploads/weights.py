@@ -1,18 +1,18 @@
 """The named tensors of a pickled checkpoint: where they are nested and what their names are."""
 
+from app.core.layouts import plain_names
 from app.core.uploads import limits
 from app.core.uploads.pickle_values import Tensor, UnsupportedTensor
 from app.core.uploads.refusals import quoted, refusal
 
 NESTED_UNDER = ("state_dict", "model_state_dict", "model_state", "model")
-_DATA_PARALLEL_PREFIX = "module."
 
 
 def named_tensors(checkpoint: object) -> dict[str, Tensor]:
     """The tensors of a state dict, also when it stands inside a checkpoint beside other entries."""
     entries = _state_dict(checkpoint)
     tensors: dict[str, Tensor] = {}
-    for name, value in zip(plain_names(list(entries)), entries.values(), strict=True):
+    for name, value in zip(usable_names(list(entries)), entries.values(), strict=True):
         if isinstance(value, UnsupportedTensor):
             raise refusal(
                 "unsupported_tensor",
@@ -49,10 +49,9 @@ def _tensors(entries: dict[object, object]) -> dict[str, Tensor | UnsupportedTen
     }
 
 
-def plain_names(names: list[str]) -> list[str]:
-    """The names without the prefix that torch.nn.DataParallel puts before each; Invalid where one is unusable."""
-    if all(name.startswith(_DATA_PARALLEL_PREFIX) for name in names):
-        names = [name.removeprefix(_DATA_PARALLEL_PREFIX) for name in names]
+def usable_names(names: list[str]) -> list[str]:
+    """The plain ones; Invalid where one is unusable."""
+    names = plain_names(names)
     for name in names:
         if not (name.isprintable() and 0 < len(name) <= limits.TENSOR_NAME_LENGTH):
             raise refusal("malformed_tensor", f"A tensor's name can't be used: {quoted(name)}.")

@@ -165,6 +165,12 @@ def test_a_safetensors_file_is_read(tmp_path):
     assert upload.tensors["0.weight"].dtype == "float32"
 
 
+def test_the_prefix_of_data_parallel_is_taken_off_safetensors_too(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file({"module.a": torch.ones(1), "module.b": torch.ones(1)}, path)
+    assert set(read_model(path, "weights.safetensors").tensors) == {"a", "b"}
+
+
 @pytest.mark.parametrize("length", [0x0280, 0x0480])
 def test_a_header_whose_length_begins_like_a_pickle_is_no_pickle(length: int, tmp_path: Path) -> None:
     entry = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'

@@ -1,5 +1,6 @@
 """Weights that take the network of an uploaded archive."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,31 @@ def test_the_archives_network_answers_with_the_new_weights(tmp_path: Path, name:
 
 def _inputs(name: str) -> tuple[InputSpec, ...]:
     return (InputSpec(name="x", shape=("batch", *NETWORKS[name].shape)),)
+
+
+class Wrapped(nn.Module):
+    """Of whose tensors all begin with `module.`, as if several GPUs had trained it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = NETWORKS["residual"].network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("base", [NETWORKS["residual"].network, Wrapped])
+def test_the_prefix_of_data_parallel_makes_no_difference(
+    tmp_path: Path, base: Callable[[], nn.Module], prefix: str
+) -> None:
+    newer = trained(NETWORKS["residual"].network())
+    weights = {f"{prefix}{name}": tensor for name, tensor in newer.state_dict().items()}
+    folder = folder_with(tmp_path, base(), weights, "residual")
+    network = load_network(THESE_WEIGHTS.model_copy(update={"inputs": _inputs("residual")}), folder, None)
+    examples = random_inputs(network.inputs, 3, seed=1)
+    with torch.no_grad():
+        assert torch.allclose(network.run(*examples)[0], newer(*examples), atol=1e-5)
 
 
 def test_it_is_compressed_as_any_other(tmp_path: Path) -> None:
