@@ -18,9 +18,10 @@ from pathlib import Path
 from app.core.errors import Problem
 from app.core.messages import Done, Failed, Message
 from app.core.schemas import Schema
+from app.core.storage import NO_SPACE_LEFT, is_no_space_left
 from app.core.tasks import TASK, Compress, InspectDataset, Task
 from worker import sandbox
-from worker.failures import OWN_CODE, ChildFailure, OutOfMemory, own_code_refused
+from worker.failures import OWN_CODE, ChildFailure, DiskFull, OutOfMemory, own_code_refused
 
 Report = Callable[[Message], None]
 Perform = Callable[[Task, Path, Report], Schema]
@@ -114,6 +115,8 @@ def _explained(error: BaseException) -> Problem:
     """A sentence in place of a library's own text; that, with the traceback, is in the job's log only."""
     if isinstance(error, MemoryError) or any(phrase in str(error) for phrase in _MEMORY_PHRASES):
         return OutOfMemory("It asked for more memory than there is. Use a smaller model, data set or batch size.")
+    if is_no_space_left(error):
+        return DiskFull(NO_SPACE_LEFT)
     if type(error).__name__ == "JITException" or type(error).__module__.startswith("torch.jit"):
         return ChildFailure(
             "The model's own code raised an exception; the job's log has its text. Check that the model runs on inputs "

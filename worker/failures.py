@@ -2,6 +2,7 @@
 
 ChildFailure        retry: whether the same job may succeed when it is run again
   OutOfMemory, TimeLimit, LogLimit, DiskLimit      a limit of the job ended it
+  DiskFull          nothing more can be written, or hardly anything
   ChildCrashed      a fault in the model or a library ended it
   WorkerLost        it was ended from outside (retried)
   BadAnswer         what it sent can't be understood
@@ -33,6 +34,11 @@ class LogLimit(ChildFailure):
 
 class DiskLimit(ChildFailure):
     default_code, default_title = "disk_limit", "The job wrote more than it may write"
+
+
+class DiskFull(ChildFailure):
+    status = 507
+    default_code, default_title = "out_of_space", "The disk is full"
 
 
 class ChildCrashed(ChildFailure):

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """`memory_mb` without mapped files; `log_bytes` and `message_bytes` over the child's whole life."""
+    """`memory_mb` without mapped files; `log_bytes` and `message_bytes` over the child's whole life. `min_free_bytes`
+    are those that are to stay free on the disk, whoever fills it."""
 
     seconds: float
     memory_mb: int
     disk_mb: int
     log_bytes: int = 4 << 20
     message_bytes: int = 64 << 20
+    min_free_bytes: int = 0

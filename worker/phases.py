@@ -25,7 +25,7 @@ from app.core.plans.planning import forecast_of
 from app.core.queue import Queue
 from app.core.sensitivities import Sensitivity
 from app.core.settings import Settings
-from app.core.storage import Storage
+from app.core.storage import Storage, no_space_left_is_a_problem
 from app.core.studies.gate import GateOptions
 from app.core.submissions import check
 from app.core.tasks import (
@@ -66,7 +66,7 @@ class JobRunner:
 
     def run(self, hold: Hold) -> None:
         """To the job's success; raises a `Problem` or `LeaseLost` where it doesn't come to that."""
-        with prepared(self._settings, self._database, self.storage, hold.claim) as folder:
+        with no_space_left_is_a_problem(), prepared(self._settings, self._database, self.storage, hold.claim) as folder:
             if folder.formats() & OWN_CODE and not self._may_run_own_code:
                 raise own_code_refused()
             if hold.claim.kind == "inspect":
@@ -148,6 +148,7 @@ class JobRunner:
             memory_mb=min(memory_mb, self._settings.max_memory_mb),
             disk_mb=self._settings.disk_mb,
             log_bytes=self._settings.log_bytes,
+            min_free_bytes=self._settings.min_free_bytes,
         )
         return ChildrenOfJob(hold, folder, limits, self._logs, allow_unsandboxed=self._settings.allow_unsandboxed)
 

@@ -2,11 +2,13 @@
 
 import os
 import selectors
+import shutil
 import signal
 import threading
 import time
 from pathlib import Path
 
+from app.core.storage import NO_SPACE_LEFT
 from worker import usage
 from worker.child_process import ChildProcess
 from worker.failures import (
@@ -14,6 +16,7 @@ from worker.failures import (
     Canceled,
     ChildCrashed,
     ChildFailure,
+    DiskFull,
     DiskLimit,
     OutOfMemory,
     TimeLimit,
@@ -75,6 +78,8 @@ class Watch:
                 f"It was ended by the disk limit of {self._limits.disk_mb} MB. Ask for fewer outputs or steps, or have "
                 "MODELPRESS_DISK_MB raised."
             )
+        if shutil.disk_usage(self._outputs).free < self._limits.min_free_bytes:
+            raise DiskFull(NO_SPACE_LEFT)
 
     def _reason_of_the_end(self) -> ChildFailure:
         code = self._child.exit_code()

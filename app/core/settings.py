@@ -29,7 +29,9 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(8 * GIBIBYTE, ge=1)
     max_body_bytes: int = Field(1 * MEBIBYTE, ge=1, description="Of a JSON body.")
-    min_free_bytes: int = Field(64 * MEBIBYTE, ge=0, description="An upload is refused where less would be left.")
+    min_free_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, description="An upload is refused, a job ended where less would be left."
+    )
 
     slots: int = Field(1, ge=1, le=64, description="Compress jobs that one worker runs at once.")
     inspect_slots: int = Field(2, ge=1, le=64, description="Uploads that one worker looks at at once.")

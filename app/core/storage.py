@@ -20,6 +20,10 @@ from app.core.errors import OutOfSpace
 from app.core.schemas import Schema
 
 READ_ONLY = 0o440
+NO_SPACE_LEFT = (
+    "There is no space left on the disk; nothing was kept of this. Delete jobs, models or data sets that are no longer "
+    "needed, or give the service a larger disk, then try again."
+)
 
 
 class StoredFile(Schema):
@@ -147,12 +151,14 @@ def no_space_left_is_a_problem() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if not is_no_space_left(error):
             raise
-        raise OutOfSpace(
-            "There is no space left on the disk; nothing was kept of this request. Delete jobs, models or data sets "
-            "that are no longer needed, or give the service a larger disk, then try again."
-        ) from error
+        raise OutOfSpace(NO_SPACE_LEFT) from error
+
+
+def is_no_space_left(error: BaseException) -> bool:
+    """Also in the words of libraries that have no number for it."""
+    return getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT} or os.strerror(errno.ENOSPC) in str(error)
 
 
 def sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.core.errors import Problem
 from app.core.facts import EVERY_FORMAT
 from app.core.measurements import OutputFormat
+from app.core.storage import is_no_space_left
 from worker.exporting.exported_program import export_exported_program
 from worker.exporting.onnx import export_onnx
 from worker.exporting.openvino import export_openvino
@@ -48,6 +49,8 @@ def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[P
     except Problem:
         raise
     except Exception as error:
+        if is_no_space_left(error):  # which is no fault of the format
+            raise
         raise Problem(
             f"The network can't be written as {output_format}: {_reason(error)}. Ask for another format in `outputs`.",
             code=NOT_WRITABLE,

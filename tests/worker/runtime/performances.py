@@ -1,6 +1,7 @@
 """What children do in these tests: most of them misbehave."""
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -31,6 +32,15 @@ def behave(task: Task, folder: Path, report: Report) -> DatasetFacts:
     print("hello from Python")
     os.write(2, b"hello from the system\n")
     return FACTS
+
+
+def find_the_disk_full(task: Task, folder: Path, report: Report) -> DatasetFacts:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def find_the_disk_full_in_a_library(task: Task, folder: Path, report: Report) -> DatasetFacts:
+    """As torch and OpenVINO say it."""
+    raise RuntimeError("write failed: No space left on device")
 
 
 def tell_surroundings(task: Task, folder: Path, report: Report) -> DatasetFacts:
