@@ -13,6 +13,8 @@ from app.core.tasks import FileMeasurement, WrittenFile
 
 # Of accuracy or agreement, and as a fraction of a mean squared error.
 TOLERATED, TOLERATED_ERROR = 0.01, 0.05
+# What no gain in size or speed is worth, against the same network in float32.
+RUINOUS, RUINOUS_ERROR = 0.1, 1.0
 
 
 class FileFacts(Schema):
@@ -40,12 +42,14 @@ class MeasuredFile:
 @dataclass(frozen=True)
 class Choice:
     """`faster_siblings` are float32 files worth delivering beside a quantized best one; those `passed_over` lose too
-    much quality to be the best."""
+    much quality to be the best; `outdone` is a quantized file that the best one, in float32, beats in size and speed.
+    """
 
     best: MeasuredFile
     faster_siblings: tuple[MeasuredFile, ...]
     delivered: tuple[MeasuredFile, ...]
     passed_over: tuple[MeasuredFile, ...] = ()
+    outdone: MeasuredFile | None = None
 
 
 def _is_float_sibling(each: MeasuredFile, artifacts: Sequence[MeasuredFile]) -> bool:
@@ -83,9 +87,17 @@ def choose(artifacts: Sequence[MeasuredFile], minimize: Goal, seed: int, bounds:
         kept = _keeping_quality(artifacts)
         return Choice(_best(kept, minimize), (), tuple(artifacts), tuple(e for e in artifacts if e not in kept))
     siblings = [each for each in artifacts if _is_float_sibling(each, artifacts)]
-    best = _best([each for each in artifacts if each not in siblings], minimize)
+    made = [each for each in artifacts if each not in siblings]
+    kept = _keeping_quality(made)
+    best = _best(kept, minimize)
+    passed_over = tuple(each for each in made if each not in kept)
+    if rescuers := [each for each in siblings if _is_ruined(best, each)]:
+        saved = _best(rescuers, minimize)
+        return Choice(saved, (), (*made, saved), tuple(made))
     faster = tuple(each for each in siblings if _is_faster(each, best, seed))
-    return Choice(best, faster, tuple(each for each in artifacts if each not in siblings or each in faster))
+    if better := [each for each in faster if _is_no_worse(each, best)]:
+        return Choice(_best(better, minimize), (), (*made, *faster), passed_over, outdone=best)
+    return Choice(best, faster, (*made, *faster), passed_over)
 
 
 def worth_timing(artifacts: Sequence[MeasuredFile], minimize: Goal, bounds: Bounds) -> list[MeasuredFile]:
@@ -124,6 +136,20 @@ def _is_faster(each: MeasuredFile, other: MeasuredFile, seed: int) -> bool:
     if each.latency is None or other.latency is None:
         return False
     return ratio_of_medians_ci95(other.latency.samples, each.latency.samples, seed)[0] > NOTABLE_SPEEDUP
+
+
+def _is_ruined(each: MeasuredFile, other: MeasuredFile) -> bool:
+    """What is left of its quality is hardly of use, beside the `other`'s."""
+    one, its = each.measurement.quality, other.measurement.quality
+    if one is None or its is None:
+        return False
+    more = error(one.metric, one.value) - error(its.metric, its.value)
+    return more > (RUINOUS_ERROR * its.value if one.metric == "mean_squared_error" else RUINOUS)
+
+
+def _is_no_worse(each: MeasuredFile, other: MeasuredFile) -> bool:
+    """In size, and in quality as far as that is tolerated."""
+    return each.measurement.size_bytes <= other.measurement.size_bytes and each in _keeping_quality([each, other])
 
 
 def slower_than_float(tried: Sequence[MeasuredFile], seed: int) -> list[tuple[MeasuredFile, MeasuredFile]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from math import inf
 
 from app.core.budgets import Budget
 from app.core.choosing import Bounds, Choice, FileFacts, MeasuredFile, choose, slower_than_float, worth_timing
@@ -21,6 +22,7 @@ from app.core.measurements import (
 from app.core.result_warnings import (
     OF_A_TRIAL,
     loses_quality,
+    outdone_by_float,
     slower_quantized,
     slower_than_tried,
     warnings_about,
@@ -200,15 +202,24 @@ def _warnings(
     compression: Compression, timings: Timings, files: Sequence[MeasuredFile], choice: Choice
 ) -> tuple[str, ...]:
     """Those of the children, each once, and those about the choice of files."""
-    best = choice.best
     told = (*compression.warnings, *timings.warnings, *(text for each in files for text in each.found.warnings))
-    slower = (
-        slower_quantized(best.file.name, best.latency, each.file.name, each.latency)
-        for each in choice.faster_siblings
-        if best.latency and each.latency
-    )
     passed_over = (loses_quality(each.file.name, each.measurement) for each in choice.passed_over)
-    return (*dict.fromkeys(told), *slower, *passed_over)
+    return (*dict.fromkeys(told), *_about_siblings(choice), *passed_over)
+
+
+def _about_siblings(choice: Choice) -> Iterator[str]:
+    best = choice.best
+    fastest = min(choice.faster_siblings, key=lambda each: each.latency.median if each.latency else inf, default=None)
+    if fastest and fastest.latency and best.latency:
+        yield slower_quantized(*_timed(best), *_timed(fastest), is_int8="int8" in best.found.arithmetic)
+    if choice.outdone and choice.outdone.latency and best.latency:
+        is_int8 = "int8" in choice.outdone.found.arithmetic
+        yield outdone_by_float(*_timed(choice.outdone), *_timed(best), is_int8=is_int8)
+
+
+def _timed(each: MeasuredFile) -> tuple[str, Latency]:
+    assert each.latency is not None
+    return each.file.name, each.latency
 
 
 def _slower_than_tried(choice: Choice, seed: int) -> Iterator[str]:

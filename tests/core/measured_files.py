@@ -1,9 +1,11 @@
 """Measurements of a job as its children would report them, with figures that a test chooses."""
 
 import random
+from typing import Any
 
 from app.core.budgets import Budget
 from app.core.choosing import FileFacts
+from app.core.instructions import Arithmetic
 from app.core.job_options import Goal
 from app.core.measurements import Environment, Latency, OutputFormat, Quality, Result, Verification
 from app.core.results import assemble, contenders
@@ -52,6 +54,7 @@ class MeasuredJob:
         judged: Quality | None = None,
         change_ci95: tuple[float, float] | None = None,
         warnings: tuple[str, ...] = (),
+        arithmetic: tuple[Arithmetic, ...] = (),
     ) -> "MeasuredJob":
         path = f"outputs/{name}"
         self.files.append(
@@ -76,6 +79,7 @@ class MeasuredJob:
             quality_change_ci95=change_ci95,
             peak_memory_mb=12.5,
             warnings=warnings,
+            arithmetic=arithmetic,
         )
         self.latencies[name] = (_latency(milliseconds, seed=len(self.files)),)
         self.written[path] = FileFacts(size_bytes=size_bytes, sha256=f"{len(self.files):064x}")
@@ -111,12 +115,15 @@ def _latency(median: float, seed: int) -> Latency:
     return Latency(batch_size=1, threads=1, median=ordered[50], p95=ordered[95], samples=samples)
 
 
-def int8_job(*, int8_milliseconds: float = 0.5, float_milliseconds: float = 1.0) -> MeasuredJob:
+def int8_job(
+    *, int8_milliseconds: float = 0.5, float_milliseconds: float = 1.0, int8_bytes: int = 1_000_000, **of_int8: Any
+) -> MeasuredJob:
     """A network of 4 MB and 2 ms in torch, written as int8 ONNX of 1 MB with its float32 sibling."""
-    return (
+    job = (
         MeasuredJob("static_quantization")
         .add("upload", "upload", milliseconds=2.0, size_bytes=4_000_000, format="torchscript")
         .add("uncompressed.onnx", "uncompressed", milliseconds=float_milliseconds, size_bytes=4_000_000)
-        .add("model.onnx", "artifact", milliseconds=int8_milliseconds, size_bytes=1_000_000, quantized=True, step=0)
-        .add("model.float32.onnx", "artifact", milliseconds=float_milliseconds, size_bytes=4_000_000)
     )
+    fields: dict[str, Any] = {"size_bytes": int8_bytes, "quantized": True, "step": 0, "arithmetic": ("int8",)}
+    job.add("model.onnx", "artifact", milliseconds=int8_milliseconds, **(fields | of_int8))
+    return job.add("model.float32.onnx", "artifact", milliseconds=float_milliseconds, size_bytes=4_000_000)

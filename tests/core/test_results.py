@@ -34,6 +34,59 @@ def test_float_sibling_that_is_hardly_faster_is_dropped() -> None:
     assert [artifact.name for artifact in result.artifacts] == ["model.onnx"]
 
 
+def said_of_speed(job: MeasuredJob) -> list[str]:
+    return [warning for warning in job.result().warnings if "slower than float32" in warning]
+
+
+def test_only_of_int8_it_is_said_that_int8_is_slower() -> None:
+    (said,) = said_of_speed(int8_job(int8_milliseconds=1.4, arithmetic=()))
+    assert said.startswith("Fewer bits are slower than float32")
+
+
+def test_of_several_formats_the_fastest_float_sibling_is_advised_alone() -> None:
+    job = int8_job(int8_milliseconds=1.4)
+    fields = {"format": "torchscript", "size_bytes": 1_000_000}
+    job.add("model.torchscript.pt", "artifact", milliseconds=1.6, quantized=True, **fields)
+    job.add("model.float32.torchscript.pt", "artifact", milliseconds=1.2, **(fields | {"size_bytes": 4_000_000}))
+    (said,) = said_of_speed(job)
+    assert "model.float32.onnx for its speed" in said
+    assert len(job.result().artifacts) == 4
+
+
+def test_a_float_sibling_that_is_faster_and_no_larger_is_the_best() -> None:
+    job = int8_job(int8_milliseconds=1.4, int8_bytes=4_000_001)
+    result = job.result()
+    assert result.best == "model.float32.onnx"
+    assert {artifact.name for artifact in result.artifacts} == {"model.onnx", "model.float32.onnx"}
+    assert ["so the best file is model.float32.onnx" in said.lower() for said in said_of_speed(job)] == [True]
+
+
+@pytest.mark.parametrize(("left", "best"), [(0.879, "model.float32.onnx"), (0.881, "model.onnx")])
+def test_a_file_of_hardly_any_use_is_not_the_best(left: float, best: str) -> None:
+    result = int8_job(judged=quality(left)).result()
+    assert result.best == best
+    assert {artifact.name for artifact in result.artifacts} >= {"model.onnx"}
+    assert any("model.onnx was passed over" in said for said in result.warnings) is (best != "model.onnx")
+
+
+@pytest.mark.parametrize(("times", "best"), [(2.1, "model.float32.onnx"), (1.9, "model.onnx")])
+def test_nor_one_of_more_than_twice_the_error(times: float, best: str) -> None:
+    job = int8_job()
+    for name, found in job.found.items():
+        error = 0.05 * (times if name == "model.onnx" else 1)
+        judged = found.quality.model_copy(update={"metric": "mean_squared_error", "value": error})
+        job.found[name] = found.model_copy(update={"quality": judged})
+    assert job.result().best == best
+
+
+def test_a_format_in_which_more_is_lost_is_passed_over() -> None:
+    job = two_formats()
+    job.found["model.onnx"] = job.found["model.onnx"].model_copy(update={"quality": quality(0.9)})
+    result = job.result("latency")
+    assert result.best == "model.torchscript.pt"
+    assert any("model.onnx was passed over" in said for said in result.warnings)
+
+
 def two_formats() -> MeasuredJob:
     job = MeasuredJob("magnitude_pruning").add(
         "upload", "upload", milliseconds=2, size_bytes=4000, format="torchscript"

@@ -67,7 +67,7 @@ def _plans(step: LowRankFactorization, layers: dict[str, Layer]) -> dict[str, Pl
         return {name: layer.with_rank(step.rank) for name, layer in layers.items()}
     if step.energy is not None:
         return {name: layer.with_energy(step.energy) for name, layer in layers.items()}
-    kept = 1 - step.share_removed
+    kept = 1 - step.amount
     if step.method == "cp":  # nothing tells what a rank loses before it is fitted: each layer gives the same share
         return {name: layer.within(kept * layer.macs) for name, layer in layers.items()}
     return _spread(layers, kept)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from app.core.expected import GATES, ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
-from app.core.recipes.base import StepBase
+from app.core.recipes.amounts import StepWithAmount
 
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 # The upper of two levels reads outputs from both sides or one.
@@ -15,7 +15,7 @@ _UPPER_LEVEL = 0.7
 SHAPED = frozenset({"Linear", "Conv1d", "Conv2d", "Conv3d"})
 
 
-class LayerPruning(StepBase):
+class LayerPruning(StepWithAmount):
     """Leaves out whole residual blocks, and layers whose answers have the shape of their inputs.
 
     `cosine` leaves out what changes its input least (Men et al., ShortGPT, 2024), `taylor` what the loss depends on
@@ -24,22 +24,19 @@ class LayerPruning(StepBase):
 
     stage = "prune"
     needs_data = True
+    amounts = ("ratio", "count")
+    default_amount = 0.25
     summary: ClassVar[str] = "Leaves out whole residual blocks and repeated layers, the least important first."
 
     technique: Literal["layer_pruning"] = "layer_pruning"
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="Fraction of the blocks that can be left out, at least one; 0.25 where no `count` is given.",
+        description="Fraction of the blocks that can be left out, at least one.",
+        json_schema_extra={"default": 0.25},
         examples=[0.25],
     )
     count: Annotated[int, Field(ge=1, le=10_000)] | None = Field(None, description="How many blocks go.")
     criterion: Literal["cosine", "taylor", "random"] = "cosine"
-
-    @model_validator(mode="after")
-    def _has_one_amount(self) -> "LayerPruning":
-        if self.ratio is not None and self.count is not None:
-            raise ValueError("give `ratio` or `count`, not both")
-        return self
 
     def must_have_data(self) -> bool:
         return self.criterion != "random"
@@ -47,7 +44,7 @@ class LayerPruning(StepBase):
     def count_of(self, blocks: int) -> int:
         if self.count is not None:
             return self.count
-        return max(1, round(blocks * (0.25 if self.ratio is None else self.ratio)))
+        return max(1, round(blocks * self.amount))
 
     def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
         """Layers as wide as the one before them stand for the blocks that can be left out."""

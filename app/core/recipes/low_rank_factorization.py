@@ -7,13 +7,13 @@ from pydantic import Field, model_validator
 
 from app.core.expected import ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
-from app.core.recipes.base import StepBase
+from app.core.recipes.amounts import StepWithAmount
 
 FACTORED_LAYERS = frozenset({"Linear", "Conv1d", "Conv2d"})
 CONVOLUTIONS = frozenset({"Conv1d", "Conv2d"})
 
 
-class LowRankFactorization(StepBase):
+class LowRankFactorization(StepWithAmount):
     """Replaces a layer by two to four smaller ones whose product comes close to it, where that saves work.
 
     `svd` is the truncated singular value decomposition (the best approximation of its rank: Eckart and Young, 1936),
@@ -21,14 +21,16 @@ class LowRankFactorization(StepBase):
     """
 
     stage = "prune"
+    amounts = ("ratio", "rank", "energy")
+    default_amount = 0.5
     summary: ClassVar[str] = "Replaces linear layers and convolutions by chains of smaller ones."
 
     technique: Literal["low_rank_factorization"] = "low_rank_factorization"
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         description="Fraction removed of the multiply-accumulates and of the weights of all layers that can be "
-        "factored, at least, spread so that little is lost; with `cp`, of each layer's multiply-accumulates. 0.5 where "
-        "no amount is given.",
+        "factored, at least, spread so that little is lost; with `cp`, of each layer's multiply-accumulates.",
+        json_schema_extra={"default": 0.5},
         examples=[0.5],
     )
     rank: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(None, description="The same rank for every layer.")
@@ -40,17 +42,10 @@ class LowRankFactorization(StepBase):
     )
 
     @model_validator(mode="after")
-    def _has_one_amount(self) -> "LowRankFactorization":
-        if sum(amount is not None for amount in (self.ratio, self.rank, self.energy)) > 1:
-            raise ValueError("give one of `ratio`, `rank` and `energy`")
+    def _has_singular_values(self) -> "LowRankFactorization":
         if self.energy is not None and self.method == "cp":
             raise ValueError("`cp` has no singular values whose energy could be kept: give `rank` or `ratio`")
         return self
-
-    @property
-    def share_removed(self) -> float:
-        """The ratio when neither a rank nor an energy is given."""
-        return 0.5 if self.ratio is None else self.ratio
 
     def expected(self, network: ExpectedNetwork) -> ExpectedNetwork:
         depth = 0
@@ -69,7 +64,7 @@ class LowRankFactorization(StepBase):
     def _factored(self, layer: ExpectedLayer, depth: int) -> ExpectedLayer:
         """`depth` is how many channels the layer before answers."""
         if self.rank is None:
-            return replace(layer.times(1 - self.share_removed), pieces=2)
+            return replace(layer.times(1 - self.amount), pieces=2)
         left = self._left_by_rank(layer, depth, self.rank) / layer.weights
         return replace(layer.times(left), pieces=3 if layer.type in CONVOLUTIONS else 2) if left < 1 else layer
 

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 
 from app.core.expected import FLOAT_BITS, ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
-from app.core.recipes.base import Control, StepBase, missing_matrices
+from app.core.recipes.amounts import StepWithAmount
+from app.core.recipes.base import Control, missing_matrices
 from app.core.recipes.schedules import Schedule
 
 Criterion = Literal["l1", "l2", "random", "gradient", "snip", "wanda", "obd", "stability", "spread", "lsh"]
@@ -18,7 +19,7 @@ FROM_DATA = frozenset({"gradient", "snip", "wanda", "obd", "stability", "spread"
 KEPT_OF = {"2:4": (2, 4), "4:8": (4, 8)}
 
 
-class MagnitudePruning(StepBase):
+class MagnitudePruning(StepWithAmount):
     """Sets the least important weights to zero; by default those of smallest magnitude (Han et al., 2015).
 
     Zeros make a file compressible; they do not make dense kernels faster.
@@ -27,11 +28,13 @@ class MagnitudePruning(StepBase):
     stage = "prune"
     needs_network = False
     needs_editable_graph = False
+    amounts = ("sparsity", "threshold", "target_size_bytes")
+    default_amount = 0.5
     summary: ClassVar[str] = "Sets the least important weights to zero, over the whole network or layer by layer."
 
     technique: Literal["magnitude_pruning"] = "magnitude_pruning"
     sparsity: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        None, description="Fraction of weights removed; 0.5 where no other amount is given.", examples=[0.5]
+        None, description="Fraction of weights removed.", json_schema_extra={"default": 0.5}, examples=[0.5]
     )
     threshold: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Weights (blocks) whose score by the criterion is below this are removed."
@@ -53,20 +56,12 @@ class MagnitudePruning(StepBase):
     schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
-    def _has_one_amount(self) -> "MagnitudePruning":
-        amounts = (self.sparsity, self.threshold, self.target_size_bytes)
-        if sum(amount is not None for amount in amounts) > 1:
-            raise ValueError("give one of `sparsity`, `threshold` and `target_size_bytes`")
+    def _fits_together(self) -> "MagnitudePruning":
         if self.threshold is not None and self.criterion == "random":
             raise ValueError("a `threshold` is of a weight's score, and the criterion `random` has none")
-        if self.pattern in KEPT_OF and (self.sparsity not in (None, 0.5) or any(a is not None for a in amounts[1:])):
+        if self.pattern in KEPT_OF and self.sparsity != 0.5:
             raise ValueError(f"the pattern {self.pattern} removes half of the weights, no other amount")
         return self
-
-    @property
-    def amount(self) -> float:
-        """The fraction to remove when no other amount is given."""
-        return 0.5 if self.sparsity is None else self.sparsity
 
     def as_control(self, control: Control) -> "MagnitudePruning | None":
         """Not for a `threshold`, which takes another amount by each criterion."""

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from app.core.expected import CONVOLUTIONS, GATES, ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
-from app.core.recipes.base import Control, Pattern, StepBase
+from app.core.recipes.amounts import StepWithAmount
+from app.core.recipes.base import Control, Pattern
 from app.core.recipes.schedules import Schedule
 from app.core.schemas import Schema
 
@@ -75,16 +76,18 @@ class PruningTarget(Schema):
         return self.size_bytes is not None and network.size_bytes <= self.size_bytes
 
 
-class StructuredPruning(StepBase):
+class StructuredPruning(StepWithAmount):
     """Takes whole channels, neurons, attention heads and hidden units away, with everything that reads them."""
 
     stage = "prune"
     edits_parts = True
+    amounts = ("ratio", "ratios", "target")
+    default_amount = 0.5
     summary: ClassVar[str] = "Removes channels, neurons, attention heads and hidden units: smaller and faster."
 
     technique: Literal["structured_pruning"] = "structured_pruning"
     ratio: Ratio | None = Field(
-        None, description="Fraction of the units removed; 0.5 where no other amount is given.", examples=[0.5]
+        None, description="Fraction of the units removed.", json_schema_extra={"default": 0.5}, examples=[0.5]
     )
     ratios: dict[Pattern, Ratio] | None = Field(
         None,
@@ -113,17 +116,10 @@ class StructuredPruning(StepBase):
     schedule: Schedule = Schedule()
 
     @model_validator(mode="after")
-    def _has_one_amount(self) -> "StructuredPruning":
-        if sum(amount is not None for amount in (self.ratio, self.ratios, self.target)) > 1:
-            raise ValueError("give one of `ratio`, `ratios` and `target`")
+    def _names_layers(self) -> "StructuredPruning":
         if self.ratios is not None and not self.ratios:
             raise ValueError("`ratios` names no layer")
         return self
-
-    @property
-    def amount(self) -> float:
-        """The ratio where nothing else says how much."""
-        return 0.5 if self.ratio is None else self.ratio
 
     def as_control(self, control: Control) -> "StructuredPruning":
         if control == "random":
