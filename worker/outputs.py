@@ -102,15 +102,18 @@ class Outputs:
         self._states.append(State(network.module, last.probe, last.parameters, last.nonzero_parameters, last.macs))
 
     def add_artifacts(self, network: Network, unquantized: Network) -> None:
-        """`unquantized` is the network before its first quantize step: where int8 is slower, its file is better."""
+        """`unquantized` is the network before its first quantize step: where int8 is slower, its file is better. What
+        is said while a file is written is of that file: what a step says of itself has been taken before."""
         written = {file.format for file in self.files if file.role == "artifact"}
         for output in self.wanted:
             try:
                 if output not in written:
                     self._write(network, output, "artifact", f"model{SUFFIXES[output]}")
+                    self._add_to_last(details=self.run.take_details())
                 if network.quantized_in(output) and network.runs:
                     self._add_unquantized(unquantized, output)
             except Problem as problem:
+                self.run.take_details()
                 self._leave_out(output, problem)
 
     def add_candidates(self, network: Network) -> None:
@@ -119,11 +122,15 @@ class Outputs:
             name = f"model.{candidate.precision}{SUFFIXES[candidate.output]}"
             try:
                 changed = self._quantized(network, candidate)
-                written = self._write(changed, candidate.output, "artifact", name)
+                self._write(changed, candidate.output, "artifact", name)
             except Problem as problem:
                 self.run.warn(left_out(name, problem))
+                self.run.take_details()
             else:
-                self.files[-1] = written.model_copy(update={"precision": candidate.precision})
+                self._add_to_last(precision=candidate.precision, details=self.run.take_details())
+
+    def _add_to_last(self, **told: object) -> None:
+        self.files[-1] = self.files[-1].model_copy(update=told)
 
     def _quantized(self, network: Network, candidate: Candidate) -> Network:
         for step in candidate.steps:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
-from app.core.details import Value
+from app.core.details import DetailTable, Value
 from app.core.measurements import Epoch, Metric, OutputFormat
 from app.core.messages import EpochEnded, Message, Progress, Warn
 from worker.data import NetworkData
@@ -83,9 +83,14 @@ class Run:
         self.report(EpochEnded(step=self.step or 0, epoch=ended))
 
     def detail(self, table: str, /, **row: Value) -> None:
-        """A row of a table that the report shows with the present step, such as what a layer lost:
-        `run.detail("Channels", layer="conv1", before=64, after=32)`."""
+        """A row of a table that the report shows with the present step, or with the file that is written after all
+        steps, such as what a layer lost: `run.detail("Channels", layer="conv1", before=64, after=32)`."""
         self.details.add(table, row)
+
+    def take_details(self) -> tuple[DetailTable, ...]:
+        """The tables so far; what is said from now on is of something else."""
+        taken, self.details = self.details.tables(), Details()
+        return taken
 
     def warn(self, message: str) -> None:
         if message not in self.warnings:

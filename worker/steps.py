@@ -47,7 +47,7 @@ class StepByStep:
 
     def _note(self, step: Step, seconds: float) -> None:
         run = self._run
-        told = {"epochs": thinned(run.epochs), "details": run.details.tables()}
+        told = {"epochs": thinned(run.epochs), "details": run.take_details()}
         self.timings.append(StepTiming(technique=step.technique, seconds=seconds, **told))
         if step.stage != "quantize":
             self.unquantized = self.network

@@ -184,7 +184,8 @@ class Verification(Schema):
 
 class ArtifactResult(Schema):
     """`arithmetic` says in what the file computes beside float32 (see `instructions.py`). `engine` is what
-    `torch.backends.quantized.engine` was set to before an archive with int8 layers was loaded."""
+    `torch.backends.quantized.engine` was set to before an archive with int8 layers was loaded. `details` is what was
+    done to this file alone; what the last step did to the first of the formats is in the step's own."""
 
     name: str
     format: OutputFormat
@@ -195,6 +196,7 @@ class ArtifactResult(Schema):
     verified: Verification
     arithmetic: tuple[Arithmetic, ...] = ()
     engine: QuantizedEngine | None = None
+    details: tuple[DetailTable, ...] = ()
 
 
 class Environment(Schema):

@@ -195,6 +195,7 @@ def _artifact(each: MeasuredFile) -> ArtifactResult:
         verified=each.found.verified,
         arithmetic=each.found.arithmetic,
         engine=each.file.engine,
+        details=each.file.details,
     )
 
 

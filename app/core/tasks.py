@@ -95,7 +95,8 @@ class WrittenFile(Schema):
 
     `path` is relative to the job's folder, `companions` too. `counts` are of the network that the file was
     written from. `probe` is an .npz in `outputs/` with inputs and that network's answers. `engine` is the one of
-    torch's that runs an archive of int8 layers fastest here: it has to be set before the archive is loaded.
+    torch's that runs an archive of int8 layers fastest here: it has to be set before the archive is loaded. `details`
+    are what was said while it was written; where that was with the last step, the step has them.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=100)
@@ -107,6 +108,7 @@ class WrittenFile(Schema):
     quantized: bool = False
     precision: str | None = Field(None, description="Of a file that was tried beside others.")
     engine: QuantizedEngine | None = None
+    details: tuple[DetailTable, ...] = Field((), max_length=MOST_TABLES)
     parameters: int
     nonzero_parameters: int
     macs: int | None

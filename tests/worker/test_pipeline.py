@@ -7,7 +7,7 @@ import pytest
 
 from app.core.errors import Invalid
 from app.core.messages import Progress
-from app.core.recipes import DynamicQuantization, MagnitudePruning, StaticQuantization
+from app.core.recipes import DynamicQuantization, MagnitudePruning, StaticQuantization, WeightQuantization
 from app.core.tasks import Candidate, Compress
 from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, save_data, silent
 from tests.worker.networks import NETWORKS
@@ -68,6 +68,36 @@ def test_candidates_are_written_beside_each_other(folder: Path) -> None:
     ]
     assert [file.precision for file in compression.files][-2:] == ["float32", "int8-static"]
     assert any(warning.startswith("model.impossible.onnx was left out.") for warning in compression.warnings)
+
+
+def titles(compression, name: str) -> list[str]:
+    return [table.title for table in file_of(compression, name).details]
+
+
+def test_a_candidate_tells_what_its_own_steps_did(folder: Path) -> None:
+    task = Compress(
+        model=inspected(folder)[0], dataset=DATA, steps=(PRUNING,), outputs=("onnx",), candidates=TRIED, seed=0
+    )
+    compression = perform(task, folder, silent)
+    assert titles(compression, "model.float32.onnx") == []
+    (table,) = file_of(compression, "model.int8-static.onnx").details
+    assert table.title == "Layers"
+    assert {"layer", "input scale", "weight sqnr db"} <= set(table.columns)
+
+
+def test_what_was_said_of_a_candidate_that_is_left_out_is_not_told_of_the_next(folder: Path) -> None:
+    quantized = (WeightQuantization(), StaticQuantization(exclude=("*",)))
+    tried = (Candidate(precision="impossible", output="onnx", steps=quantized), FLOAT)
+    task = Compress(model=inspected(folder)[0], dataset=DATA, steps=(), outputs=("onnx",), candidates=tried, seed=0)
+    compression = perform(task, folder, silent)
+    assert titles(compression, "model.float32.onnx") == []
+
+
+def test_a_format_that_is_written_after_the_steps_tells_what_was_done_to_it(folder: Path) -> None:
+    compression = compress(folder, (STATIC,), outputs=("onnx", "torchscript"))
+    assert "Layers" in [table.title for table in compression.steps[0].details]
+    assert titles(compression, "model.onnx") == titles(compression, "model.float32.onnx") == []
+    assert titles(compression, "model.torchscript.pt") == ["Layers", "Engines of torch"]
 
 
 def test_a_state_dict_is_compared_with_the_traced_network(folder: Path) -> None:

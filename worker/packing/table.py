@@ -23,4 +23,6 @@ def row_of(name: str, weight: Tensor, packed: Grouped | Codebook) -> dict[str, V
 def _grid(packed: Grouped | Codebook) -> dict[str, Value]:
     if isinstance(packed, Codebook):
         return {"bits": packed.bits, "levels": len(packed.levels)}
-    return {"bits": packed.bits, "groups": len(packed.scale), "median_scale": float(packed.scale.float().median())}
+    zero_point = 0.0 if packed.zero_point is None else float(packed.zero_point.float().median())
+    scale = float(packed.scale.float().median())
+    return {"bits": packed.bits, "groups": len(packed.scale), "median_scale": scale, "median_zero_point": zero_point}

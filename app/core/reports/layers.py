@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import JsonValue
 
 from app.core import figures
+from app.core.details import DetailTable
 from app.core.layer_changes import LayerChange, WeightHistogram
 from app.core.measurements import Result
 from app.core.reports.charts import (
@@ -101,15 +102,20 @@ def _shrunk(layer: LayerChange) -> str:
 
 
 def _errors(result: Result) -> Iterator[tuple[str, list[Bar]]]:
-    """Of the steps that say so in a table of theirs."""
-    for step in result.steps:
-        for table in step.details:
+    """Of the steps that say so in a table of theirs, and of the best file where that has one."""
+    told = [(step.technique.replace("_", " ").capitalize(), step.details) for step in result.steps]
+    told += [(each.name, each.details) for each in result.artifacts if each.name == result.best]
+    for name, tables in told:
+        for table in tables:
             for column in _ERRORS.keys() & set(table.columns):
-                position = table.columns.index(column)
-                found = [_error(str(row[0]), row[position]) for row in table.rows]
-                told = [error for error in found if error is not None]
-                if told:
-                    yield f"{step.technique.replace('_', ' ').capitalize()}: {_ERRORS[column]}", told
+                if errors := _errors_in(table, column):
+                    yield f"{name}: {_ERRORS[column]}", errors
+
+
+def _errors_in(table: DetailTable, column: str) -> list[Bar]:
+    position = table.columns.index(column)
+    found = (_error(str(row[0]), row[position]) for row in table.rows)
+    return [error for error in found if error is not None]
 
 
 def _error(name: str, decibels: object) -> Bar | None:

@@ -20,7 +20,7 @@ from app.core.reports.policy import CONTENT_POLICY, SCRIPT
 from app.core.reports.predictions import predicted_and_measured
 from app.core.reports.running import lines_to_run, needed_beside, needed_packages
 from app.core.reports.sentence import sentence
-from app.core.reports.steps import stories
+from app.core.reports.steps import stories, tables_of_files
 from app.core.reports.tables import before_and_after, side_by_side, step_by_step
 from app.core.schemas import Schema
 
@@ -71,6 +71,7 @@ def _shown(report: ReportData) -> dict[str, object]:
         "layer_charts": list(layer_charts(result)),
         "weight_charts": list(weight_charts(result)),
         "files": side_by_side(result),
+        "tables_of_files": tables_of_files(result),
         "prediction": predicted_and_measured(result, report.seconds),
         "explanations": list(explanations(result)),
         "recipe": _recipe(report).strip(),

@@ -1,4 +1,5 @@
-"""What single steps did: learning curves, the qualities of a network that trained, and tables of the step's own."""
+"""What single steps did: learning curves, the qualities of a network that trained, and tables of the step's own. What
+was done to a single file after them has tables of its own, too."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ def stories(result: Result) -> Iterator[StepStory]:
         if tables:
             name = f"{position + 1}. {step.technique.replace('_', ' ')}"
             yield StepStory(name, tables, tuple(learning_curves(step)))
+
+
+def tables_of_files(result: Result) -> dict[str, tuple[Cells, ...]]:
+    """By the files' names."""
+    return {artifact.name: tuple(map(_details, artifact.details)) for artifact in result.artifacts}
 
 
 def _qualities(step: StepResult) -> Cells:

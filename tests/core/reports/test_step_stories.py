@@ -69,6 +69,34 @@ def test_json_holds_the_curves_and_details() -> None:
     assert step["details"][0]["rows"] == [["conv1", 32]]
 
 
+LAYERS = DetailTable(title="Layers of it", columns=("layer", "weight sqnr db"), rows=(("conv1", 41.5), ("fc", 12.5)))
+
+
+def with_two_files() -> MeasuredJob:
+    job = trained_job().add("model.torchscript.pt", "artifact", milliseconds=3, size_bytes=3000, format="torchscript")
+    job.files[1:] = [file.model_copy(update={"details": (LAYERS,)}) for file in job.files[1:]]
+    return job
+
+
+def test_tables_of_files_stand_with_them_and_only_those_of_the_best_are_unfolded() -> None:
+    html = written(with_two_files(), "report.html")
+    assert re.findall(r"<details( open)?>\s*<summary>Layers of it", html) == [" open", ""]
+    body = json.loads(written(with_two_files(), "report.json"))
+    assert [artifact["details"][0]["title"] for artifact in body["result"]["artifacts"]] == ["Layers of it"] * 2
+
+
+def test_markdown_has_the_tables_of_files() -> None:
+    markdown = written(with_two_files(), "report.md")
+    assert markdown.count("**Layers of it**") == 2
+    assert re.search(r"### model\.onnx[\s\S]*\| conv1 \| 41\.5 \|[\s\S]*### model\.torchscript", markdown)
+
+
+def test_errors_of_the_best_file_are_drawn() -> None:
+    html = written(with_two_files(), "report.html")
+    assert "model.onnx: signal to rounding noise" in html
+    assert "model.torchscript.pt: signal to rounding noise" not in html
+
+
 def test_weights_from_which_training_began_may_be_the_best() -> None:
     job = trained_job(*epochs(0.99, 0.99, best=0))
     assert "No epoch was better" in written(job, "report.md")

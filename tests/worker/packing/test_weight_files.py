@@ -225,6 +225,14 @@ def test_the_report_has_a_row_for_each_weight(tmp_path: Path) -> None:
     assert 15 < rows["fc.weight"]["weight sqnr db"] < 30
 
 
+@pytest.mark.parametrize(("method", "low", "high"), [("affine", 100, 156), ("symmetric", 0, 0)])
+def test_the_report_has_zero_points(method: str, low: float, high: float, tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", NETWORKS["cnn"])
+    (table,) = compress(folder, (WeightQuantization(method=method),)).steps[0].details
+    column = table.columns.index("median zero point")
+    assert all(low <= row[column] <= high for row in table.rows)
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
