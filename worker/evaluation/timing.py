@@ -80,10 +80,11 @@ def time_files(task: Time, folder: Path, report: Callable[[Progress], None]) -> 
     inputs = tensor_inputs(task.model.inputs)
     threads, sizes = task.measure.threads, task.measure.batch_sizes
     files = {file.path: file for file in task.files}
-    runtimes = {path: verification.load(file, folder, task.model.inputs, threads) for path, file in files.items()}
     latencies: dict[str, list[Latency]] = {path: [] for path in (*files, AGAIN)}
     for position, size in enumerate(sizes):
-        report(Progress(fraction=position / len(sizes), message=f"Timing {len(runtimes)} files, batch size {size}"))
+        report(Progress(fraction=position / len(sizes), message=f"Timing {len(files)} files, batch size {size}"))
+        # Afresh, since some kernels are laid out for the first shape that they get.
+        runtimes = {path: verification.load(file, folder, task.model.inputs, threads) for path, file in files.items()}
         subjects = [_warmed_up(file, runtimes[path], inputs, size, task.seed) for path, file in files.items()]
         subjects += [replace(subject, path=AGAIN) for subject in subjects if files[subject.path].role == "upload"]
         rounds = task.measure.repeats or _affordable_rounds(subjects, len(sizes), brief=task.brief)

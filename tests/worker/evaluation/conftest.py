@@ -1,17 +1,20 @@
 """A job's folder with one small linear network, written as TorchScript and as ONNX."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
 from app.core.inputs import InputSpec
 from app.core.job_files import DatasetFile, ModelFile
 from app.core.tasks import WrittenFile
+from worker.evaluation.runtimes import Array, Runtime
 
 FEATURES, CLASSES = 6, 3
 
@@ -73,3 +76,29 @@ def _linear_model(weight: np.ndarray, bias: np.ndarray) -> onnx.ModelProto:
 @pytest.fixture
 def job(tmp_path: Path) -> JobFolder:
     return JobFolder(tmp_path)
+
+
+class Recording:
+    """A runtime that keeps the sizes of the batches that it gets."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.sizes: set[int] = set()
+
+    def bind(self, inputs: Sequence[Tensor]) -> Callable[[], object]:
+        self.sizes.add(len(inputs[0]))
+        return self._runtime.bind(inputs)
+
+    def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+        self.sizes.add(len(inputs[0]))
+        return self._runtime(inputs)
+
+
+def recording(load: Callable[..., Runtime], kept: list[Recording]) -> Callable[..., Recording]:
+    """Loads as `load` does."""
+
+    def loaded(*arguments: Any) -> Recording:
+        kept.append(Recording(load(*arguments)))
+        return kept[-1]
+
+    return loaded

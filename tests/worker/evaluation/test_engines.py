@@ -1,8 +1,16 @@
 """Which of torch's engines a file is to be loaded for."""
 
+from pathlib import Path
+
 import pytest
 
+from app.core.recipes import StaticQuantization
+from tests.worker.evaluation.conftest import Recording, recording
+from tests.worker.jobs import compress, job_folder
+from tests.worker.networks import NETWORKS
+from worker.evaluation import engines
 from worker.evaluation.engines import DEFAULT_ENGINE, Trial, worth_setting
+from worker.evaluation.runtimes import load_runtime
 
 OTHER = next(name for name in ("fbgemm", "onednn") if name != DEFAULT_ENGINE)
 
@@ -30,3 +38,12 @@ def test_the_quickest_that_answers_right_is_set_where_it_is_worth_a_line(
 
 def test_where_no_engine_runs_a_file_none_is_set() -> None:
     assert worth_setting([]) is None
+
+
+def test_engines_are_timed_with_the_first_shape_that_they_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN lays kernels out for the first one, and is slow with others."""
+    runtimes: list[Recording] = []
+    monkeypatch.setattr(engines, "load_runtime", recording(load_runtime, runtimes))
+    compress(job_folder(tmp_path / "job", NETWORKS["cnn"]), (StaticQuantization(),), outputs=("torchscript",))
+    assert len(runtimes) > 1
+    assert all(runtime.sizes == {1} for runtime in runtimes)

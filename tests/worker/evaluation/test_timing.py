@@ -9,7 +9,8 @@ import pytest
 from app.core.inputs import InputSpec
 from app.core.intervals import ratio_of_medians_ci95
 from app.core.tasks import MeasureOptions, Time, Timings
-from tests.worker.evaluation.conftest import JobFolder
+from tests.worker.evaluation.conftest import JobFolder, Recording, recording
+from worker.evaluation import verification
 from worker.evaluation.timing import Subject, time_files
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,14 @@ def test_every_file_has_one_sample_a_round_for_each_batch_size(job: JobFolder) -
     for latencies in timings.latencies.values():
         assert [(latency.batch_size, len(latency.samples)) for latency in latencies] == [(1, 7), (8, 7)]
         assert all(0 < latency.median <= latency.p95 <= max(latency.samples) for latency in latencies)
+
+
+def test_what_is_timed_has_met_no_other_shape(job: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN lays kernels out for the first one, and is slow with others."""
+    runtimes: list[Recording] = []
+    monkeypatch.setattr(verification, "load", recording(verification.load, runtimes))
+    timed(job, repeats=5, batch_sizes=[1, 8])
+    assert [runtime.sizes for runtime in runtimes] == [{1}, {1}, {8}, {8}]
 
 
 def test_environment_names_what_the_figures_depend_on(job: JobFolder) -> None:
