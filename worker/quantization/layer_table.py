@@ -1,7 +1,8 @@
 """What int8 did to each layer, in numbers: the statistics, the range, the grid, and what came back."""
 
 from collections.abc import Collection, Iterator, Mapping
-from math import log10
+from dataclasses import dataclass, field
+from math import inf, log10
 
 import numpy as np
 import onnx
@@ -29,14 +30,36 @@ def decibels(error: float) -> float | None:
     return round(-10 * log10(error), 1) if error > 0 else None
 
 
+@dataclass
+class RoundedWeights:
+    """Of one layer, which may have several tensors: they are added one by one, so that none is kept for it."""
+
+    _smallest: float = inf
+    _largest: float = -inf
+    _energy: float = 0.0
+    _error: float = 0.0
+    _scales: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, exact: np.ndarray, rounded: np.ndarray, scales: np.ndarray) -> None:
+        self._smallest = min(self._smallest, float(exact.min()))
+        self._largest = max(self._largest, float(exact.max()))
+        self._energy += float((exact**2).sum())
+        self._error += float(((exact - rounded) ** 2).sum())
+        self._scales.append(scales.ravel())
+
+    def row(self) -> dict[str, Value]:
+        return {
+            "smallest_weight": self._smallest,
+            "largest_weight": self._largest,
+            "median_scale": float(np.median(np.concatenate(self._scales))),
+            "weight_sqnr_db": decibels(self._error / max(self._energy, 1e-20)),
+        }
+
+
 def of_weights(exact: np.ndarray, rounded: np.ndarray, scales: np.ndarray) -> dict[str, Value]:
-    error = float(((exact - rounded) ** 2).mean() / max(float((exact**2).mean()), 1e-20))
-    return {
-        "smallest_weight": float(exact.min()),
-        "largest_weight": float(exact.max()),
-        "median_scale": float(np.median(scales)),
-        "weight_sqnr_db": decibels(error),
-    }
+    weights = RoundedWeights()
+    weights.add(exact, rounded, scales)
+    return weights.row()
 
 
 def of_inputs(grid: Grid) -> dict[str, Value]:

@@ -21,6 +21,7 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from worker.quantization.between_int8_layers import between_int8_layers
 from worker.quantization.int8_embedding import Int8Embedding
+from worker.quantization.layer_table import RoundedWeights
 from worker.quantization.range_of_values import RangeOfValues
 
 STATIC_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -83,6 +84,29 @@ def _with_dynamic_kernel(layer: Any, *, per_channel: bool) -> nn.Module:
     with _deprecated():
         made: nn.Module = getattr(dynamic_layers, type(layer).__name__).from_float(layer).eval()
     return made
+
+
+def dynamic_weights(exact: nn.Module, made: Any) -> RoundedWeights:
+    """What `with_dynamic_kernels` did to the weights of a layer."""
+    told = RoundedWeights()
+    for name, rounded, scales in _dynamic_weights(made):
+        told.add(getattr(exact, name).detach().numpy(), rounded.numpy(), scales.numpy())
+    return told
+
+
+def _dynamic_weights(made: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Names, values, scales."""
+    if isinstance(made, Int8Embedding):
+        yield "weight", made.codes.float() * made.scale, made.scale
+        return
+    found = made.get_weight() if hasattr(made, "get_weight") else {"weight": made.weight()}
+    for name, weight in found.items():
+        yield name, weight.dequantize(), _scales(weight)
+
+
+def _scales(weight: Tensor) -> Tensor:
+    is_one = weight.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric)
+    return torch.tensor([weight.q_scale()]) if is_one else weight.q_per_channel_scales()
 
 
 class _Calibrated(MinMaxObserver):

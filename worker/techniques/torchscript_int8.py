@@ -1,6 +1,6 @@
 """What both int8 techniques make of a TorchScript archive: layers of torch that compute in int8."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 
 import onnx
@@ -17,7 +17,15 @@ from worker.packing.rounding import rounded
 from worker.quantization.adjusted_weights import take_over_adjusted
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
-from worker.quantization.torch_int8 import dynamic_can, static_can, with_dynamic_kernels, with_static_kernels
+from worker.quantization.layer_table import RoundedWeights
+from worker.quantization.stored_in_int8 import tell_rounded
+from worker.quantization.torch_int8 import (
+    dynamic_can,
+    dynamic_weights,
+    static_can,
+    with_dynamic_kernels,
+    with_static_kernels,
+)
 from worker.run import Run
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
@@ -53,29 +61,39 @@ def static_in_torch(
     )
 
 
-def dynamic_in_torch(step: DynamicQuantization, module: fx.GraphModule, run: Run) -> fx.GraphModule:
+def dynamic_in_torch(
+    step: DynamicQuantization, module: fx.GraphModule, rounded_before: Mapping[str, RoundedWeights], run: Run
+) -> fx.GraphModule:
+    """`rounded_before` are layers without such kernels, by name: their weights are stored in int8 already."""
     found = layers_of(module)
     chosen = selected(step, [name for name, layer in found.items() if isinstance(layer, (*DYNAMIC, *UNPACKED))])
     unpacked = [name for name in chosen if isinstance(found[name], UNPACKED)]
     wanted = [name for name in chosen if name not in unpacked]
     layers = _with_kernels(step, module, wanted, dynamic_can, run) if wanted or not unpacked else []
+    quantized = with_dynamic_kernels(module, layers, per_channel=step.per_channel)
+    told = dict(rounded_before) | {name: dynamic_weights(found[name], quantized.get_submodule(name)) for name in layers}
     for name in chosen:
         multiplied = name in layers and not isinstance(found[name], nn.Embedding)
-        bits = 8 if name in (*layers, *unpacked) else 32
-        run.detail("Layers", layer=name, bits=bits, computed_in="int8" if multiplied else "float32")
-    return with_dynamic_kernels(module, layers, per_channel=step.per_channel)
+        numbers = told[name].row() if name in told else {}
+        computed = "int8" if multiplied else "float32"
+        run.detail("Layers", layer=name, bits=8 if name in told else 32, computed_in=computed, **numbers)
+    return quantized
 
 
-def with_unpacked(step: DynamicQuantization, network: Network) -> Network:
-    """The same network, of which an archive holds the weights of plain recurrent layers in int8."""
+def with_unpacked(step: DynamicQuantization, network: Network, told: dict[str, RoundedWeights]) -> Network:
+    """The same network, of which an archive holds the weights of plain recurrent layers in int8; `told` gets what that
+    did to them, by their names."""
     layers = layers_of(network.module)
     if not any(isinstance(layer, UNPACKED) for layer in layers.values()):
         return network
 
     def pack(name: str, parameter: nn.Parameter) -> Grouped | None:
-        if not isinstance(layers.get(name.rpartition(".")[0]), UNPACKED) or parameter.ndim < 2:
+        layer = name.rpartition(".")[0]
+        if not isinstance(layers.get(layer), UNPACKED) or parameter.ndim < 2:
             return None
-        return rounded(parameter, len(parameter) if step.per_channel else 1, None, symmetric=True)
+        packed = rounded(parameter, len(parameter) if step.per_channel else 1, None, symmetric=True)
+        tell_rounded(told.setdefault(layer, RoundedWeights()), parameter, packed)
+        return packed
 
     return with_packed(network, layers_left_alone(step, network.module), pack)
 

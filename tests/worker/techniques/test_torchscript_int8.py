@@ -144,16 +144,14 @@ def test_each_row_of_an_embedding_has_a_scale_of_its_own(per_channel: bool, tmp_
     lost = float((archive(tmp_path).words(smallest) - wanted).norm() / wanted.norm())
     assert (lost < 0.01) is per_channel
     (table,) = compression.steps[0].details
-    assert [dict(zip(table.columns, row, strict=True)) for row in table.rows] == [
-        {"layer": "words", "bits": 8, "computed in": "float32"}
-    ]
+    assert [row[:3] for row in table.rows] == [("words", 8, "float32")]
 
 
 def test_plain_recurrent_layers_can_be_all_that_is_chosen(tmp_path: Path) -> None:
     compression = written(tmp_path, KINDS["rnn"], DynamicQuantization(only=("rnn",)))
     assert in_float(tmp_path) == {"head.weight"}
     (table,) = compression.steps[0].details
-    assert table.rows == (("rnn", 8, "float32"),)
+    assert [row[:3] for row in table.rows] == [("rnn", 8, "float32")]
 
 
 def test_a_recurrent_net_of_tiny_inputs_keeps_its_answers(tmp_path: Path) -> None:
