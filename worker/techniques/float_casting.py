@@ -15,6 +15,7 @@ from worker.packing.in_onnx import RECURRENT, Weight, pack_file
 from worker.packing.in_openvino import cast_weights
 from worker.packing.network import with_packed
 from worker.packing.packed import Cast, Float8, bytes_of
+from worker.packing.table import row_of_cast
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.torchscript_bfloat16 import computing_in_bfloat16
@@ -33,6 +34,8 @@ def float_casting(step: FloatCasting, network: Network, run: Run) -> Network:
 
     def pack(name: str, parameter: nn.Parameter) -> Cast | Float8 | None:
         packed = cast(parameter, parameter.shape[0] if parameter.ndim else 1)
+        if parameter.numel() and (packed is not None or _should_be_cast(step, parameter)):
+            run.detail("Weights", **row_of_cast(name, parameter.detach(), step.dtype, packed))
         if packed is None and _should_be_cast(step, parameter):
             run.warn(f"`{name}` stays in float32: it has values that {step.dtype} can't hold.")
         return packed

@@ -145,15 +145,17 @@ def test_a_trial_decides(
     compression = written(tmp_path, KINDS["mlp"], BY_TRIAL)
     assert set(types(tmp_path).values()) == {torch.bfloat16}
     assert ("15" in archive(tmp_path).code) is wins
-    (table,) = compression.steps[0].details
-    assert [row[-1] for row in table.rows] == [wins, not wins]
+    weights, trials = compression.steps[0].details
+    assert weights.title == "Weights"
+    assert [row[-1] for row in trials.rows] == [wins, not wins]
 
 
 def test_without_instructions_nothing_is_tried_and_what_is_asked_for_comes_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(INSTRUCTIONS, lambda _arithmetic: False)
-    assert not written(tmp_path / "tried", KINDS["mlp"], BY_TRIAL).steps[0].details
+    (table,) = written(tmp_path / "tried", KINDS["mlp"], BY_TRIAL).steps[0].details
+    assert table.title == "Weights"
     assert "15" not in archive(tmp_path / "tried").code
     asked = written(tmp_path / "asked", KINDS["mlp"], COMPUTED)
     assert any("no instructions for bfloat16" in warning for warning in asked.warnings)
