@@ -25,6 +25,7 @@ from tests.worker.archives.odd_networks import (
     Remembering,
     Repeating,
     Scaled,
+    Waiting,
 )
 from tests.worker.jobs import DATA
 from worker.loading import load_network
@@ -39,6 +40,7 @@ BLOCKED_BY = {
     Remembering: ("prim::SetAttr", "last"),
     Counting: ("aten::add_", ""),
     Halving: ("prim::Loop", ""),
+    Waiting: ("prim::Loop", ""),
     Choosing: ("prim::If", ""),
     Listing: ("prim::Loop", ""),
     Grouped: ("prim::If", ""),

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from worker.loading.importing.guards import decide
 from worker.loading.importing.instruction import Instruction, computes, runs
 from worker.loading.importing.interpreter import Interpreter
 from worker.loading.importing.operators import call_operator
@@ -54,11 +55,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "aten::any": any,
     "aten::all": all,
 }
-OF_LISTS: Mapping[str, Callable[..., Any]] = {
-    "aten::add": operator.add,
-    "aten::add_": operator.iadd,
-    "aten::mul": lambda values, times: values * examples(times),
-}
+OF_LISTS: Mapping[str, Callable[..., Any]] = {"aten::add": operator.add, "aten::add_": operator.iadd}
 KINDS: Mapping[str, type] = {
     "aten::Int": int,
     "aten::IntImplicit": int,
@@ -75,6 +72,8 @@ def calculate(interpreter: Interpreter, instruction: Instruction) -> Any:
     operands = [constant_number(one) for one in instruction.inputs]
     if isinstance(operands[0], list) and instruction.kind in OF_LISTS:
         return OF_LISTS[instruction.kind](*operands)
+    if isinstance(operands[0], list) and instruction.kind == "aten::mul":
+        return operands[0] * decide(interpreter, instruction, operands[1])
     if _is_about_tensors(operands):
         return call_operator(interpreter, instruction)
     function = FUNCTIONS[instruction.kind]

@@ -17,10 +17,10 @@ BOOKKEEPING = frozenset({"num_batches_tracked", "running_mean", "running_var"})
 def branch(interpreter: Interpreter, instruction: Instruction) -> Any:
     condition = instruction.inputs[0]
     taken, other = instruction.blocks if examples(condition) else reversed(instruction.blocks)
-    if only_drops(interpreter, other):
-        return instruction.answer(interpreter.run_block(other))
     if not _only_raises(other):
         decide(interpreter, instruction, condition)
+    if only_drops(interpreter, other):
+        return instruction.answer(interpreter.run_block(other))
     by_mode = _depends_on_training(instruction.node.inputsAt(0))
     if by_mode and only_reads(other):
         answers = zip(interpreter.run_block(taken), interpreter.run_block(other), strict=True)
@@ -40,8 +40,7 @@ def loop(interpreter: Interpreter, instruction: Instruction) -> Any:
     number = 0
     if isinstance(rounds, Traced):
         decide(interpreter, instruction, rounds)
-    while examples(condition) and number < examples(rounds):
-        decide(interpreter, instruction, condition)
+    while number < examples(rounds) and decide(interpreter, instruction, condition):
         if number == MOST_ROUNDS:
             raise Unsupported("prim::Loop", instruction.scope, f"the loop runs more than {MOST_ROUNDS} times.")
         condition, *carried = interpreter.run_block(block, [number, *carried])

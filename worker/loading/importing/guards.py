@@ -11,6 +11,10 @@ from worker.loading.unsupported import Unsupported
 if TYPE_CHECKING:
     from worker.loading.importing.interpreter import Interpreter
 
+DECIDED_BY_DATA = (
+    "which way the network goes depends on the values of its input; move the decision out of the network, "
+    "or write it with torch.where."
+)
 SYMBOLS = {
     "add": "+",
     "sub": "-",
@@ -30,11 +34,7 @@ SYMBOLS = {
 def decide(interpreter: "Interpreter", instruction: Instruction, decision: Any) -> Any:
     """What it is for the example inputs. Notes what a size has decided, refuses what data would."""
     if is_from_data(decision):
-        advice = (
-            "which way the network goes depends on the values of its input; move the decision out of the network, "
-            "or write it with torch.where."
-        )
-        interpreter.refuse(Unsupported(instruction.kind, instruction.scope, advice))
+        interpreter.refuse(Unsupported(instruction.kind, instruction.scope, DECIDED_BY_DATA))
     elif isinstance(decision, Traced):
         guard = f"{_text(decision.node)} is {decision.example}"
         if guard not in interpreter.guards:

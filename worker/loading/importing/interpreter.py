@@ -15,29 +15,14 @@ from worker.loading.importing.constants import constant_answer
 from worker.loading.importing.instruction import Instruction, handlers
 from worker.loading.importing.lifetimes import last_reads
 from worker.loading.importing.operators import ADVICE, call_operator
+from worker.loading.importing.origins import sizes_from_data, values_from_data
 from worker.loading.importing.scopes import Scopes
 from worker.loading.importing.stored import StoredTensors
-from worker.loading.importing.values import Submodule, Traced, examples, is_from_data, leaves, mapped
+from worker.loading.importing.values import Submodule, Traced, examples, leaves, mapped
 from worker.loading.unsupported import Unsupported
 from worker.tree import graph_module
 
 aten = torch.ops.aten
-# What these answer depends on their first argument's sizes only.
-OF_SIZES_ALONE = frozenset(
-    {
-        aten.sym_size.int,
-        aten.sym_numel.default,
-        aten.zeros_like.default,
-        aten.ones_like.default,
-        aten.full_like.default,
-        aten.empty_like.default,
-        aten.new_zeros.default,
-        aten.new_ones.default,
-        aten.new_full.default,
-        aten.new_empty.default,
-    }
-)
-
 # What handlers raise when a graph does what nobody foresaw; none of it says anything to who made the network.
 FOLLOWING_FAILED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
@@ -133,8 +118,8 @@ class Interpreter:
         node = self.graph.call_function(function, tuple(self.written(list(arguments))), self.written(named))
         node.meta["scope"] = scope
         example = function(*examples(list(arguments)), **examples(named))
-        reads = [*arguments[1:], *named.values()] if function in OF_SIZES_ALONE else [*arguments, *named.values()]
-        return self._parts(node, example, is_from_data(*reads))
+        origins = values_from_data(function, arguments, named), sizes_from_data(function, arguments, named)
+        return self._parts(node, example, *origins)
 
     def calculated(self, function: Callable[..., Any], operands: Sequence[Any], scope: str) -> Any:
         """Python's own arithmetic: written only if something in it is."""
@@ -161,21 +146,22 @@ class Interpreter:
         named = {"dtype": dtype or kinds.get(type(examples(number)))}
         return cast(Traced, self.write(aten.scalar_tensor.default, [number], named, scope))
 
-    def _parts(self, node: fx.Node, example: Any, from_data: bool) -> Any:
+    def _parts(self, node: fx.Node, example: Any, *origins: bool) -> Any:
         """Operators that answer several tensors are read part by part."""
         if not isinstance(example, tuple | list):
-            return self.traced(node, example, from_data)
+            return self.traced(node, example, *origins)
         node.meta["val"] = mapped(example, _without_data)
         parts = []
         for position, part in enumerate(example):
             reader = self.graph.call_function(operator.getitem, (node, position))
             reader.meta["scope"] = node.meta["scope"]
-            parts.append(self.traced(reader, part, from_data))
+            parts.append(self.traced(reader, part, *origins))
         return type(example)(parts) if type(example) in (list, tuple) else tuple(parts)
 
-    def traced(self, node: fx.Node, example: Any, from_data: bool = False) -> Traced:
+    def traced(self, node: fx.Node, example: Any, from_data: bool = False, sizes_from_data: bool = False) -> Traced:
         node.meta["val"] = _without_data(example)
-        return Traced(node, example, from_data)
+        has_sizes = isinstance(example, Tensor) and example.dim() > 0
+        return Traced(node, example, from_data, sizes_from_data and has_sizes)
 
     def written(self, value: Any) -> Any:
         """The value as an argument in the graph."""

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from worker.loading.importing.guards import decide
+from worker.loading.importing.guards import DECIDED_BY_DATA, decide
 from worker.loading.importing.instruction import Instruction
+from worker.loading.importing.origins import sizes_from_data
 from worker.loading.importing.values import (
     ELEMENT_TYPES,
     LAYOUTS,
@@ -40,7 +41,15 @@ def call_operator(interpreter: "Interpreter", instruction: Instruction) -> Any:
     schema = {one.name: one for one in overload._schema.arguments}
     positional = [value for name, value in arguments.items() if not schema[name].kwarg_only]
     named = {name: value for name, value in arguments.items() if schema[name].kwarg_only}
-    return interpreter.write(overload, positional, named, instruction.scope)
+    answer = interpreter.write(overload, positional, named, instruction.scope)
+    if isinstance(answer, list) and sizes_from_data(overload, positional, named) and not _is_unpacked(instruction):
+        interpreter.refuse(Unsupported(instruction.kind, instruction.scope, DECIDED_BY_DATA))
+    return answer
+
+
+def _is_unpacked(instruction: Instruction) -> bool:
+    """Whether the program takes the answer's parts as so many as it has names for."""
+    return all(use.user.kind() == "prim::ListUnpack" for use in instruction.node.output().uses())
 
 
 def _allowed(instruction: Instruction) -> torch._ops.OpOverload:

@@ -4,11 +4,11 @@ from typing import Any
 
 from torch import Tensor
 
+from worker.loading.importing.guards import decide
 from worker.loading.importing.instruction import Instruction, computes, runs
 from worker.loading.importing.interpreter import Interpreter
 from worker.loading.importing.operators import call_operator
-from worker.loading.importing.values import Traced, examples, is_from_data, is_tensor
-from worker.loading.unsupported import Unsupported
+from worker.loading.importing.values import Traced, examples, is_tensor
 
 PYTHON_NAMES = {"int": int, "float": float, "bool": bool, "str": str, "NoneType": type(None)}
 CONTAINERS = {"List": list, "Dict": dict, "Tuple": tuple}
@@ -30,9 +30,10 @@ def make_tuple(*parts: Any) -> tuple[Any, ...]:
     return parts
 
 
-@computes("prim::DictConstruct")
-def make_dict(*parts: Any) -> dict[Any, Any]:
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+@runs("prim::DictConstruct")
+def make_dict(interpreter: Interpreter, instruction: Instruction) -> dict[Any, Any]:
+    keys = decide(interpreter, instruction, instruction.inputs[::2])
+    return dict(zip(keys, instruction.inputs[1::2], strict=True))
 
 
 @runs("prim::ListUnpack", "prim::TupleUnpack")
@@ -46,11 +47,9 @@ def tuple_slice(_interpreter: Interpreter, instruction: Instruction) -> Any:
 
 
 @runs("aten::__getitem__", "prim::TupleIndex")
-def item(_interpreter: Interpreter, instruction: Instruction) -> Any:
+def item(interpreter: Interpreter, instruction: Instruction) -> Any:
     values, position = instruction.inputs
-    if is_from_data(position):
-        raise Unsupported(instruction.kind, instruction.scope, "a list is indexed by a value computed from data.")
-    return values[examples(position)]
+    return values[decide(interpreter, instruction, position)]
 
 
 @runs("aten::slice")
@@ -59,12 +58,13 @@ def part(interpreter: Interpreter, instruction: Instruction) -> Any:
     values, *limits = instruction.inputs
     if is_tensor(values):
         return call_operator(interpreter, instruction)
-    return values[slice(*(examples(one) for one in limits))]
+    return values[slice(*decide(interpreter, instruction, limits))]
 
 
-@computes("aten::_set_item")
-def set_item(values: Any, position: Any, value: Any) -> Any:
-    values[examples(position)] = value
+@runs("aten::_set_item")
+def set_item(interpreter: Interpreter, instruction: Instruction) -> Any:
+    values, position, value = instruction.inputs
+    values[decide(interpreter, instruction, position)] = value
     return values
 
 
@@ -80,7 +80,12 @@ computes("aten::pop")(list.pop)
 computes("aten::reverse")(list.reverse)
 computes("aten::list")(list)
 computes("aten::dict")(dict)
-computes("aten::get")(dict.get)
+
+
+@runs("aten::get")
+def get(interpreter: Interpreter, instruction: Instruction) -> Any:
+    values, key, *default = instruction.inputs
+    return values.get(decide(interpreter, instruction, key), *default)
 
 
 @computes("aten::keys")
@@ -98,9 +103,11 @@ def items(values: dict[Any, Any]) -> list[Any]:
     return list(values.items())
 
 
-@computes("aten::__contains__")
-def contains(values: Any, wanted: Any) -> bool:
-    return examples(wanted) in examples(values)
+@runs("aten::__contains__")
+def contains(interpreter: Interpreter, instruction: Instruction) -> bool:
+    values, wanted = instruction.inputs
+    among = decide(interpreter, instruction, values) if isinstance(values, list) else values
+    return decide(interpreter, instruction, wanted) in among
 
 
 @runs("aten::len")
@@ -109,17 +116,26 @@ def length(interpreter: Interpreter, instruction: Instruction) -> Any:
     return interpreter.size(values, 0, instruction.scope) if is_tensor(values) else len(values)
 
 
-@computes("aten::format")
-def format_text(text: str, *values: Any) -> str:
-    return text.format(*(str(examples(one)) for one in values))
+@runs("aten::format")
+def format_text(interpreter: Interpreter, instruction: Instruction) -> Any:
+    return interpreter.calculated(_formatted, instruction.inputs, instruction.scope)
 
 
-@computes("aten::__range_length")
-def range_length(start: Any, end: Any, step: Any) -> Any:
+def _formatted(text: str, *values: Any) -> str:
+    return text.format(*(str(one) for one in values))
+
+
+@runs("aten::__range_length")
+def range_length(interpreter: Interpreter, instruction: Instruction) -> Any:
     """Written as the size itself where a loop runs over one, so that a guard can name it."""
+    start, end, step = instruction.inputs
     if isinstance(end, Traced) and (start, step) == (0, 1):
         return end
-    return len(range(examples(start), examples(end), examples(step)))
+    return interpreter.calculated(_rounds, [start, end, step], instruction.scope)
+
+
+def _rounds(start: int, end: int, step: int) -> int:
+    return len(range(start, end, step))
 
 
 @computes("aten::__derive_index")

@@ -46,6 +46,7 @@ class Traced:
     node: fx.Node
     example: Any
     from_data: bool = False  # whether it depends on an input's values, and not on its sizes alone
+    sizes_from_data: bool = False  # whether even its sizes do
 
     @property
     def is_tensor(self) -> bool:
