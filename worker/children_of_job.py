@@ -72,8 +72,8 @@ class ChildrenOfJob:
             )
         except TimeLimit as limit:
             raise TimeLimit(
-                f"It was ended by the time limit of {self._limits.seconds:g} s for the whole job. Raise the job's "
-                "`limits.seconds`, or ask for less."
+                f"It was ended by the time limit of {self._limits.seconds:g} s for the whole job. "
+                f"{self._limits.more_seconds}"
             ) from limit
 
     def _keep_peak(self, memory_mb: float) -> None:

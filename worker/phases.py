@@ -11,6 +11,7 @@ gate        the best files of a search's last candidates answer test examples th
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from app.core import artifacts, inspections, sensitivity
 from app.core.checkpoints import Checkpoints, hashes_of
@@ -48,7 +49,6 @@ from worker.limits import Limits
 from worker.measuring import COMPRESSED, TIMED, measure
 from worker.search.stopping import hopeless
 
-INSPECTION_MEMORY_MB = 8192
 # After so long a child stops measuring, and answers with what it has.
 SENSITIVITY_SECONDS = 900
 
@@ -79,7 +79,7 @@ class JobRunner:
                 self._compress(hold, folder)
 
     def _inspect(self, hold: Hold, folder: JobFolder) -> None:
-        children = self._children(hold, folder, self._settings.inspect_seconds, INSPECTION_MEMORY_MB)
+        children = self._children_of_inspection(hold, folder)
         dataset = folder.dataset_file()
         if hold.claim.model is not None:
             found = children.run(InspectModel(model=folder.model_file(), dataset=dataset), 0, 1)
@@ -94,7 +94,7 @@ class JobRunner:
         options = options_of(hold)
         wanted = checked(options, folder)
         plan = self._planned(folder, options, wanted)
-        children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
+        children = self._children_of(hold, folder, options.limits)
         checkpoints = self._checkpoints(hold, folder, options, wanted)
         compression = compress(children, folder, options, wanted, checkpoints, self._watch(hold))
         measured = measure(children, folder, options, compression)
@@ -120,7 +120,7 @@ class JobRunner:
         seed, limits, model = hold.claim.request["seed"], JobLimits(), folder.model_file()
         assert folder.model is not None
         sensitivity.check(folder.model, folder.dataset)
-        children = self._children(hold, folder, limits.seconds, limits.memory_mb)
+        children = self._children_of(hold, folder, limits)
         seconds = hold.claim.request.get("seconds", SENSITIVITY_SECONDS)
         task = MeasureSensitivity(model=model, dataset=folder.dataset_file(), seed=seed, seconds=seconds)
         found = children.run(task, 0, 1)
@@ -131,7 +131,7 @@ class JobRunner:
     def _read_gate(self, hold: Hold, folder: JobFolder) -> None:
         request = {name: hold.claim.request[name] for name in GateOptions.model_fields}
         options = GateOptions.model_validate(request)
-        children = self._children(hold, folder, options.limits.seconds, options.limits.memory_mb)
+        children = self._children_of(hold, folder, options.limits)
         finalists = lend_finalists(self._database, self.storage, folder, options.candidates)
         reading = read_gate(children, folder, options, finalists)
         artifacts.publish(self._database, self.storage, self._queue, hold.claim, {}, reading)
@@ -142,14 +142,34 @@ class JobRunner:
         shared = self._queue.shared_steps(claim)
         return Checkpoints(self.storage, claim.job, claim.attempt, hashes, study=claim.study, shared=shared)
 
-    def _children(self, hold: Hold, folder: JobFolder, seconds: float, memory_mb: int) -> ChildrenOfJob:
-        limits = Limits(
+    def _children_of_inspection(self, hold: Hold, folder: JobFolder) -> ChildrenOfJob:
+        """Whoever uploads can't say how much it may use."""
+        limits = replace(
+            self._limits(self._settings.inspect_seconds, self._settings.inspect_memory_mb),
+            more_seconds="Upload a smaller file, or have MODELPRESS_INSPECT_SECONDS raised.",
+            more_memory="Upload a smaller file, or have MODELPRESS_INSPECT_MEMORY_MB raised.",
+        )
+        return self._children(hold, folder, limits)
+
+    def _children_of(self, hold: Hold, folder: JobFolder, asked: JobLimits) -> ChildrenOfJob:
+        limits, most = self._limits(asked.seconds, asked.memory_mb), self._settings
+        if asked.seconds >= most.max_seconds:
+            limits = replace(limits, more_seconds="Ask for less, or have MODELPRESS_MAX_SECONDS raised.")
+        if asked.memory_mb >= most.max_memory_mb:
+            advice = "Use a smaller model or data set, or have MODELPRESS_MAX_MEMORY_MB raised."
+            limits = replace(limits, more_memory=advice)
+        return self._children(hold, folder, limits)
+
+    def _limits(self, seconds: float, memory_mb: int) -> Limits:
+        return Limits(
             seconds=min(seconds, self._settings.max_seconds),
             memory_mb=min(memory_mb, self._settings.max_memory_mb),
             disk_mb=self._settings.disk_mb,
             log_bytes=self._settings.log_bytes,
             min_free_bytes=self._settings.min_free_bytes,
         )
+
+    def _children(self, hold: Hold, folder: JobFolder, limits: Limits) -> ChildrenOfJob:
         return ChildrenOfJob(hold, folder, limits, self._logs, allow_unsandboxed=self._settings.allow_unsandboxed)
 
 

@@ -57,17 +57,11 @@ class Watch:
         if self._stop.is_set():
             raise Canceled("It was ended on request.")
         if now > self._end_of_time:
-            raise TimeLimit(
-                f"It was ended by the time limit of {limits.seconds:g} s. Raise the job's `limits.seconds`, or ask for "
-                "less."
-            )
+            raise TimeLimit(f"It was ended by the time limit of {limits.seconds:g} s. {limits.more_seconds}")
         memory_mb = usage.memory_mb(self._child.number)
         self.peak_memory_mb = max(self.peak_memory_mb, memory_mb)
         if memory_mb > limits.memory_mb:
-            raise OutOfMemory(
-                f"It was ended by the memory limit of {limits.memory_mb} MB. Raise the job's `limits.memory_mb`, or "
-                "use a smaller model or data set."
-            )
+            raise OutOfMemory(f"It was ended by the memory limit of {limits.memory_mb} MB. {limits.more_memory}")
         if now > self._next_look_at_disk:
             self._next_look_at_disk = now + _DISK_TICK_SECONDS
             self._check_disk()

@@ -19,6 +19,7 @@ from app.api.study_examples import CANCELED_STUDY, QUEUED_STUDY, REQUESTS, STUDY
 from app.api.submissions import idempotency_of
 from app.api.waiting import Prefer, held
 from app.core.events import Event, study_events_after
+from app.core.job_options import check_limits
 from app.core.jobs import Status
 from app.core.keys import Caller
 from app.core.pages import LARGEST_LIMIT, Page
@@ -65,6 +66,7 @@ async def start_study(
     """
     body = await read_json_body(request, context.settings.max_body_bytes)
     asked = read_as(_REQUEST, body)
+    check_limits(asked, context.settings)
     idempotency = idempotency_of(idempotency_key, asked.model_dump(mode="json"))
     study = await run_in_threadpool(submit_study, context.database, caller, asked, idempotency)
 

@@ -25,7 +25,7 @@ from app.api.strict_json import read_as, read_json_body
 from app.core import datasets, models
 from app.core.errors import FieldError, Invalid
 from app.core.facts import PLAIN_FORMATS
-from app.core.job_options import JobOptions, JobRequest
+from app.core.job_options import JobOptions, JobRequest, check_limits
 from app.core.jobs import Job
 from app.core.keys import Caller
 from app.core.submissions import Idempotency, submit_request, submit_upload
@@ -121,12 +121,14 @@ async def submit(request: Request, context: Context, caller: Caller, idempotency
             return await run_in_threadpool(_submit_form, context, caller, form, idempotency_key)
     body = await read_json_body(request, context.settings.max_body_bytes)
     job = read_as(_REQUEST, body)
+    check_limits(job, context.settings)
     idempotency = idempotency_of(idempotency_key, job.model_dump(mode="json"))
     return await run_in_threadpool(submit_request, context.database, caller, job, idempotency)
 
 
 def _submit_form(context: Context, caller: Caller, form: Form, idempotency_key: str | None) -> Job:
     options, upload = _read_options(form), read_model_upload(form)
+    check_limits(options, context.settings)
     data = form.files.get("dataset_file")
     data_upload = read_dataset_upload(form, data) if data is not None else None
     idempotency = idempotency_of(

@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from app.core.errors import FieldError, Invalid
 from app.core.measurements import OutputFormat
 from app.core.recipes.recipe import Recipe
 from app.core.schemas import Schema
+from app.core.settings import Settings
 from app.core.tasks import MeasureOptions
 
 Goal = Literal["latency", "size"]
@@ -59,3 +61,23 @@ class JobOptions(RunOptions):
 class JobRequest(JobOptions):
     model: str = Field(max_length=40, examples=["model_…"])
     dataset: str | None = Field(None, max_length=40, examples=["dataset_…"])
+
+
+def check_limits(options: RunOptions, settings: Settings) -> None:
+    """What is asked for beyond what the service gives; a default beyond it is lowered when the job runs."""
+    most = {"seconds": settings.max_seconds, "memory_mb": settings.max_memory_mb}
+    limits = options.limits
+    errors = [
+        FieldError(where=f"limits.{name}", message=f"the service gives {most[name]} at most")
+        for name in most
+        if name in limits.model_fields_set and getattr(limits, name) > most[name]
+    ]
+    if errors:
+        told = " and ".join(f"`{each.where}`: {each.message}" for each in errors)
+        raise Invalid(
+            f"The job asks for more than there is, in {told}. Ask for less, or have "
+            "MODELPRESS_MAX_SECONDS or MODELPRESS_MAX_MEMORY_MB raised.",
+            code="limits_too_high",
+            title="The job asks for more than the service gives",
+            errors=errors,
+        )

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     disk_mb: int = Field(20_480, ge=16, description="What one job may write.")
     log_bytes: int = Field(4 * MEBIBYTE, ge=1024, description="What one job may print.")
     inspect_seconds: int = Field(300, ge=1)
+    inspect_memory_mb: int = Field(8192, ge=256)
     orphan_seconds: float = Field(3600, ge=0, description="Age at which a file without a row is swept away.")
 
     @property

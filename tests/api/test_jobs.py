@@ -97,6 +97,15 @@ def test_lists_are_filtered(client: TestClient, context: Context, model: str) ->
     assert client.get("/v1/jobs", params={"status": "odd"}).status_code == 422
 
 
+@pytest.mark.parametrize(("limits", "where"), [({"memory_mb": 16_385}, "memory_mb"), ({"seconds": 86_401}, "seconds")])
+def test_more_than_the_service_gives_is_refused(client: TestClient, model: str, limits: dict, where: str) -> None:
+    answer = submit(client, model=model, limits=limits)
+    assert (answer.status_code, answer.json()["code"]) == (422, "limits_too_high")
+    assert [error["where"] for error in answer.json()["errors"]] == [f"limits.{where}"]
+    study = {"model": model, "recipes": [{"preset": "safe"}], "limits": limits}
+    assert client.post("/v1/studies", json=study).json()["code"] == "limits_too_high"
+
+
 def test_canceling_may_be_repeated_but_not_undo_a_success(client: TestClient, model: str, finished_job: str) -> None:
     job = submit(client, model=model).json()
     for _ in range(2):
