@@ -1,7 +1,11 @@
 import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from app.core import artifacts, jobs
 from app.core.database import Database
@@ -26,8 +30,47 @@ RESULT = Result(
 )
 
 
+# Durable folders, content, name and folder of the first file; content, name and folder of the second; the job's end.
+COMMITTED = (3 + 3) + 3 + 1 + 1
+STEPS = COMMITTED + 1
+
+
 class Crash(BaseException):
     """The process dies here."""
+
+
+class Death:
+    """Comes after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+        self.came = False
+
+    def _step(self) -> None:
+        self.came = self._left == 0
+        if self.came:
+            raise Crash
+        self._left -= 1
+
+    def before(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def dying(*args: Any, **keywords: Any) -> Any:
+            self._step()
+            return call(*args, **keywords)
+
+        return dying
+
+    def around_commit(self, writing: Callable[..., Any]) -> Callable[..., Any]:
+        """What a dead process has not committed is rolled back, as it is where a block ends by an exception."""
+
+        @contextlib.contextmanager
+        def dying(database: Database) -> Iterator[Session]:
+            with writing(database) as session:
+                yield session
+                session.flush()
+                self._step()
+            self._step()
+
+        return dying
 
 
 @pytest.fixture
@@ -74,7 +117,7 @@ def test_a_worker_whose_job_another_one_holds_publishes_nothing(
     assert artifacts.of_job(database, LOCAL, claim.job) == []
 
 
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(STEPS + 1))
 def test_death_at_any_step_never_leaves_a_row_without_its_file(
     database: Database,
     storage: Storage,
@@ -85,30 +128,23 @@ def test_death_at_any_step_never_leaves_a_row_without_its_file(
     step: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each system call and each commit of a publication is made the last one; then another worker takes over."""
-    import os
-
-    remaining = [step]
-
-    def dying(call):
-        def wrapped(*args, **keywords):
-            remaining[0] -= 1
-            if remaining[0] < 0:
-                raise Crash
-            return call(*args, **keywords)
-
-        return wrapped
-
+    """It comes before each system call, before and after the COMMIT, and never; then another worker takes over."""
+    death = Death(step)
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", dying(os.fsync))
-        patched.setattr(Path, "rename", dying(Path.rename))
+        patched.setattr(os, "fsync", death.before(os.fsync))
+        patched.setattr(Path, "rename", death.before(Path.rename))
         patched.setattr(Path, "unlink", lambda *_, **__: None)  # a dead process cleans nothing up
-        patched.setattr(Queue, "finish", dying(Queue.finish))
+        patched.setattr(Queue, "finish", death.before(Queue.finish))
+        patched.setattr(Database, "writing", death.around_commit(Database.writing))
         with contextlib.suppress(Crash):
             artifacts.publish(database, storage, queue, claim, made, RESULT)
-    for artifact in artifacts.of_job(database, LOCAL, claim.job):
+    assert death.came == (step < STEPS)
+    published = artifacts.of_job(database, LOCAL, claim.job)
+    for artifact in published:
         assert storage.path(f"jobs/{claim.job}/{claim.attempt}/{artifact.name}").exists()
-    if jobs.get(database, LOCAL, claim.job).status != "succeeded":
+    succeeded = jobs.get(database, LOCAL, claim.job).status == "succeeded"
+    assert (succeeded, len(published)) == ((True, len(made)) if step >= COMMITTED else (False, 0))
+    if not succeeded:
         queue.give_back(claim)
         again = queue.claim(("compress",))
         assert again is not None
