@@ -1,7 +1,8 @@
 """An editable network -> files. One module for each format."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.core.errors import Problem
@@ -44,17 +45,22 @@ def export(network: Network, output_format: OutputFormat, path: Path) -> tuple[P
             code="output_unavailable",
             title="The model can't be written in this format",
         )
-    try:
+    with not_writable(f"The network can't be written as {output_format}", "Ask for another format in `outputs`."):
         return EXPORTERS[output_format](network, path)
+
+
+@contextmanager
+def not_writable(what: str, instead: str) -> Iterator[None]:
+    """Says what an exporter or a runtime has stopped at, which raise anything."""
+    try:
+        yield
     except Problem:
         raise
     except Exception as error:
         if is_no_space_left(error):  # which is no fault of the format
             raise
         raise Problem(
-            f"The network can't be written as {output_format}: {_reason(error)}. Ask for another format in `outputs`.",
-            code=NOT_WRITABLE,
-            title="A file can't be written",
+            f"{what}: {_reason(error)}. {instead}", code=NOT_WRITABLE, title="A file can't be written"
         ) from error
 
 
@@ -63,4 +69,7 @@ def _reason(error: Exception) -> str:
     named = re.search(r"operator '([\w:.]{1,80})'", str(error))
     if named:
         return f"its operator {named[1]} has no counterpart there"
+    without_kernel = re.search(r"implementation for (\w{1,80})\(", str(error))
+    if without_kernel:
+        return f"ONNX Runtime can't compute its operator {without_kernel[1]} for values of this type"
     return "one of its operators has no counterpart there, or the file would be larger than the format allows"

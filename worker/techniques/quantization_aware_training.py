@@ -24,7 +24,12 @@ from worker.quantization.simulation import ROUNDED_LAYERS, QuantizedFile, Simula
 from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import check_holds_int8
-from worker.techniques.static_quantization import InTorch, StaticQuantizer, warn_of_recurrent_layers
+from worker.techniques.static_quantization import (
+    InTorch,
+    StaticQuantizer,
+    calibrated_by_onnx,
+    warn_of_recurrent_layers,
+)
 from worker.training import train
 from worker.training.freezing import trainable_layers
 from worker.training.objectives import Objective, imitation, supervised
@@ -66,7 +71,7 @@ class _Calibrated:
 
 
 def _calibrated(step: QuantizationAwareTraining, network: Network, data: CalibrationData, run: Run) -> _Calibrated:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, calibrated_by_onnx(step):
         exact, quantized = float_onnx(network), Path(folder, "quantized.onnx")
         quantizer = StaticQuantizer(_static(step), replace(run, details=Details()), data, exact, quantized)
         ranges = quantizer.quantize()

@@ -2,6 +2,7 @@
 for Efficient Integer-Arithmetic-Only Inference, 2018."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,8 @@ from onnxruntime.quantization.calibrate import save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import fx, nn
 
-from app.core.recipes import StaticQuantization
+from app.core.recipes import QuantizationAwareTraining, StaticQuantization
+from worker.exporting import not_writable
 from worker.exporting.float_onnx import float_onnx
 from worker.exporting.onnx import layer_named, layer_of
 from worker.layer_selection import matching
@@ -237,12 +239,20 @@ class InTorch:
     known: Ranges | None = None
 
     def quantized(self, module: fx.GraphModule) -> fx.GraphModule:
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory() as folder, calibrated_by_onnx(self.step):
             target = Path(folder, "quantized.onnx")
             quantizer = StaticQuantizer(self.step, self.run, self.data, float_onnx(self.network), target, self.known)
             plan = quantizer.plan()
         in_float = {layer_of(n) for n in plan.model.graph.node if n.op_type in WEIGHTED and n.name in plan.in_float}
         return static_in_torch(self.step, module, self.data, plan.model, in_float, quantizer.rounding.largest, self.run)
+
+
+def calibrated_by_onnx(step: StaticQuantization | QuantizationAwareTraining) -> AbstractContextManager[None]:
+    """What ONNX or its runtime lacks keeps this int8 out of the other formats, which may well have it."""
+    return not_writable(
+        f"{step.technique} is calibrated by the network's ONNX file, which can't be written and run",
+        "For torchscript, take dynamic_quantization or weight_quantization.",
+    )
 
 
 def nodes_in_float(step: StaticQuantization, model: onnx.ModelProto) -> list[str]:

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from app.core.errors import Problem
-from app.core.recipes import MagnitudePruning, WeightQuantization
+from app.core.recipes import (
+    DynamicQuantization,
+    MagnitudePruning,
+    QuantizationAwareTraining,
+    StaticQuantization,
+    Step,
+    WeightQuantization,
+)
 from app.core.tasks import Candidate, Compress
 from tests.worker.jobs import DATA, compress, file_of, inspected, job_folder, measured, silent
 from tests.worker.networks import CLASSES, NETWORKS, Example
@@ -62,6 +69,35 @@ def test_a_job_for_nothing_else_fails_with_the_operators_name(tmp_path: Path) ->
     with pytest.raises(Problem, match="aten::kthvalue") as caught:
         compress(folder, (PRUNING,))
     assert caught.value.code == "export_failed"
+
+
+OPERATORS_WITHOUT_ONNX = [(torch.special.i0e, "aten::special_i0e"), (torch.lgamma, "aten::lgamma")]
+
+
+@pytest.mark.parametrize(("function", "operator"), OPERATORS_WITHOUT_ONNX)
+@pytest.mark.parametrize("technique", [StaticQuantization, QuantizationAwareTraining])
+def test_static_int8_in_torchscript_names_the_file_that_it_lacks(
+    function: Callable[[Tensor], Tensor], operator: str, technique: type[Step], tmp_path: Path
+) -> None:
+    folder = job_folder(tmp_path / "job", Example(lambda: Between(function), (20,)))
+    with pytest.raises(Problem, match=f"^{technique().technique} is calibrated by the network's ONNX file") as caught:
+        compress(folder, (technique(),), outputs=("onnx", "torchscript", "openvino"))
+    assert operator in caught.value.detail
+    assert "as torchscript" not in caught.value.detail
+    assert "take dynamic_quantization or weight_quantization" in caught.value.detail
+
+
+def test_static_int8_in_torchscript_names_what_onnx_runtime_lacks(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", Example(lambda: Between(in_double), (20,)))
+    with pytest.raises(Problem, match=r"calibrated by the network's ONNX file.* compute its operator Erf"):
+        compress(folder, (StaticQuantization(),), outputs=("onnx", "torchscript"))
+
+
+@pytest.mark.parametrize("step", [DynamicQuantization(), WeightQuantization()], ids=lambda each: each.technique)
+def test_what_is_to_be_taken_instead_is_delivered(step: Step, tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", Example(lambda: Between(torch.special.i0e), (20,)))
+    compression = compress(folder, (step,), outputs=("onnx", "torchscript"))
+    assert {file.format for file in compression.files if file.role == "artifact"} == {"torchscript"}
 
 
 def test_what_is_tried_is_tried_in_the_other_formats(tmp_path: Path) -> None:
