@@ -8,6 +8,7 @@ import torch
 
 from app.core.errors import Problem
 from worker.archives.module import ArchiveModule
+from worker.exporting.lean_archive import make_lean
 from worker.inputs import random_inputs
 from worker.network import Network, tensors_in
 from worker.packing.in_torchscript import pack_archive
@@ -18,7 +19,7 @@ def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
     if isinstance(network.module, ArchiveModule):
         network.module.write_back()
         network.module.kept.save(path)
-        _pack(path, {network.module.place_of[name]: one for name, one in network.packed.items()})
+        _finish(path, {network.module.place_of[name]: one for name, one in network.packed.items()})
         return ()
     module = network.module
     for change in network.before_tracing:
@@ -29,13 +30,14 @@ def export_torchscript(network: Network, path: Path) -> tuple[Path, ...]:
     _check_batch_is_free(network, traced)
     torch.jit.save(traced, str(path))
     in_float = {name for name, one in traced.named_parameters() if one.dtype is torch.float32}
-    _pack(path, {name: one for name, one in network.packed.items() if name in in_float})
+    _finish(path, {name: one for name, one in network.packed.items() if name in in_float})
     return ()
 
 
-def _pack(path: Path, packed: Mapping[str, Packed]) -> None:
+def _finish(path: Path, packed: Mapping[str, Packed]) -> None:
     if packed:
         pack_archive(path, packed)
+    make_lean(path)
 
 
 def _check_batch_is_free(network: Network, traced: torch.jit.ScriptModule) -> None:
