@@ -1,6 +1,6 @@
 """What both int8 techniques make of a TorchScript archive: layers of torch that compute in int8."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 
 import onnx
@@ -15,8 +15,10 @@ from worker.packing.network import with_packed
 from worker.packing.packed import Grouped
 from worker.packing.rounding import rounded
 from worker.quantization.adjusted_weights import take_over_adjusted
+from worker.quantization.answering_layers import answering
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
+from worker.quantization.int8_embedding import Int8Embedding
 from worker.quantization.layer_table import RoundedWeights
 from worker.quantization.stored_in_int8 import tell_rounded
 from worker.quantization.torch_int8 import (
@@ -50,15 +52,30 @@ def static_in_torch(
     take_over_adjusted(folded, adjusted, next(iter(data)))
     chosen = [n for n, each in layers_of(folded).items() if isinstance(each, WEIGHTED) and n not in in_float]
     layers = _with_kernels(step, folded, chosen, static_can, run)
+    unrounded = {name for name in answering(folded, layers) if dynamic_can(folded.get_submodule(name))}
+    dynamic = with_dynamic_kernels(folded, [*unrounded, *_tables(step, folded, run)], per_channel=step.per_channel)
+    rounded_answers = [name for name in layers if name not in unrounded]
+    if not rounded_answers:
+        return dynamic
     batches = ([torch.from_numpy(array) for array in feed.values()] for feed in data)
     return with_static_kernels(
-        folded,
-        layers,
+        dynamic,
+        rounded_answers,
         batches,
         method=step.calibration,
         per_channel=step.per_channel,
         largest_weight=largest_weight,
     )
+
+
+def _tables(step: StaticQuantization, module: fx.GraphModule, run: Run) -> Iterator[str]:
+    """Embeddings, of which only rows that are looked up become float32."""
+    left_alone = layers_left_alone(step, module)
+    for name, layer in layers_of(module).items():
+        if type(layer) is nn.Embedding and name not in left_alone:
+            told = dynamic_weights(layer, Int8Embedding(layer, per_channel=step.per_channel))
+            run.detail("Layers", layer=name, bits=8, computed_in="float32", **told.row())
+            yield name
 
 
 def dynamic_in_torch(

@@ -161,6 +161,40 @@ def test_a_recurrent_net_of_tiny_inputs_keeps_its_answers(tmp_path: Path) -> Non
     assert likeness(network, archive(tmp_path)(inputs), inputs) > 0.999
 
 
+class Regressor(nn.Module):
+    """Without anything in between, so that only the answers can be cut off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, series: Tensor) -> Tensor:
+        return self.head(series).unsqueeze(1).reshape(-1, 4)
+
+
+def test_answers_beyond_those_of_calibration_are_not_cut_off(tmp_path: Path) -> None:
+    example = Example(Regressor, (8,))
+    written(tmp_path, example, STATIC)
+    inputs, network = 10 * example.inputs(5), example.network()
+    with torch.no_grad():
+        torch.testing.assert_close(archive(tmp_path)(inputs), network(inputs), rtol=0.05, atol=0.05 * 10)
+    assert not in_float(tmp_path)
+
+
+def test_static_int8_holds_embeddings_too(tmp_path: Path) -> None:
+    (step,) = written(tmp_path, KINDS["words"], STATIC).steps
+    assert not in_float(tmp_path)
+    inputs = KINDS["words"].inputs(3)
+    assert likeness(KINDS["words"].network(), archive(tmp_path)(inputs), inputs) > 0.99
+    rows = {row[0]: row for table in step.details if table.title == "Layers" for row in table.rows}
+    assert rows["words"][1] == 8
+
+
+def test_an_embedding_that_is_left_out_stays_in_float(tmp_path: Path) -> None:
+    written(tmp_path, KINDS["words"], StaticQuantization(only=("head",)))
+    assert in_float(tmp_path) == {"words.weight"}
+
+
 def test_what_is_kept_in_float_is_kept_here_too(tmp_path: Path) -> None:
     written(tmp_path, KINDS["cnn"], StaticQuantization(keep_float=("conv1",), exclude=("fc",)))
     assert in_float(tmp_path) == {"conv1.weight", "fc.weight"}
