@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.core.database import Database
 from app.core.settings import Settings
@@ -56,10 +57,12 @@ class Service:
             if process.poll() is not None:
                 self._processes[place] = self._start(self._commands[place])
 
-    def victims(self, *, workers_only: bool) -> list[int]:
-        roots = self._processes[1:] if workers_only else self._processes
-        living = [process.pid for process in roots if process.poll() is None]
-        return living if workers_only else [pid for root in living for pid in (root, *descendants(root))]
+    def victims(self) -> list[int]:
+        living = [process.pid for process in self._processes if process.poll() is None]
+        return [pid for root in living for pid in (root, *descendants(root))]
+
+    def workers(self) -> list[int]:
+        return [process.pid for process in self._processes[1:] if process.poll() is None]
 
     def end(self) -> None:
         for process in self._processes:
@@ -119,7 +122,7 @@ def until_answered(method: str, url: str, seconds: float = 90.0, **request: Any)
         time.sleep(0.2)
 
 
-def rage(service: Service, seconds: float, generator: random.Random, *, freeze_workers_only: bool) -> dict[str, int]:
+def rage(service: Service, seconds: float, generator: random.Random) -> dict[str, int]:
     """Kills and freezes; says how often."""
     done = {"kills": 0, "stops": 0}
     thaw: list[tuple[float, int]] = []
@@ -131,10 +134,10 @@ def rage(service: Service, seconds: float, generator: random.Random, *, freeze_w
                 os.kill(pid, signal.SIGCONT)
         thaw = [entry for entry in thaw if entry[0] > now]
         service.restart_the_dead()
-        victims = service.victims(workers_only=freeze_workers_only)
+        victims = service.victims()
         if now < deadline and victims:
             victim = generator.choice(victims)
-            stopping = freeze_workers_only or generator.random() < 0.4
+            stopping = generator.random() < 0.4
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGSTOP if stopping else signal.SIGKILL)
                 done["stops" if stopping else "kills"] += 1
@@ -145,6 +148,22 @@ def rage(service: Service, seconds: float, generator: random.Random, *, freeze_w
     return done
 
 
+def freeze_in_turn(service: Service, seconds: float, generator: random.Random) -> dict[str, int]:
+    """One worker at a time, for longer than its lease, so that the other one takes its job over; says how often. It
+    is over early when two workers have written the end of one job."""
+    done = {"stops": 0}
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not written_by_two(service.settings):
+        service.restart_the_dead()
+        for victim in generator.sample(service.workers(), 1):
+            os.kill(victim, signal.SIGSTOP)
+            time.sleep(generator.uniform(2.0, LONGEST_FREEZE_SECONDS))
+            os.kill(victim, signal.SIGCONT)
+            done["stops"] += 1
+        time.sleep(generator.uniform(0.5, 2.0))
+    return done
+
+
 def violations(settings: Settings, keys: dict[str, set[str]]) -> list[str]:
     """What was promised and isn't so: each job ends, once, by who held it, with all its files."""
     database, storage = Database(settings.url), Storage(settings.files_dir)
@@ -152,8 +171,7 @@ def violations(settings: Settings, keys: dict[str, set[str]]) -> list[str]:
     with database.reading() as session:
         rows = {row.id: row for row in session.scalars(select(JobRow))}
         for job in {job for ids in keys.values() for job in ids}:
-            types = list(session.scalars(select(EventRow.type).where(EventRow.job_id == job).order_by(EventRow.id)))
-            ends = [kind for kind in types if kind in ENDS]
+            ends = ends_of(session, job)
             if rows[job].status != "succeeded" or ends != ["succeeded"]:
                 found.append(f"{job} is {rows[job].status} and ended as {ends}")
         for artifact in session.scalars(select(ArtifactRow)):
@@ -167,3 +185,18 @@ def violations(settings: Settings, keys: dict[str, set[str]]) -> list[str]:
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
             found.append(f"{key} is missing or damaged")
     return found
+
+
+def written_by_two(settings: Settings) -> list[str]:
+    """Of the violations those that need a worker whose writes count though it has lost the job: jobs that ended more
+    than once. A job that is merely not done in time, or that failed, is none of them."""
+    database = Database(settings.url)
+    with database.reading() as session:
+        ends = {job: ends_of(session, job) for job in session.scalars(select(JobRow.id))}
+    database.close()
+    return [f"{job} ended as {kinds}" for job, kinds in ends.items() if len(kinds) > 1]
+
+
+def ends_of(session: Session, job: str) -> list[str]:
+    types = session.scalars(select(EventRow.type).where(EventRow.job_id == job).order_by(EventRow.id))
+    return [kind for kind in types if kind in ENDS]
