@@ -16,11 +16,13 @@ from tests.core.test_submissions import facts_with
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured, save_torchscript
 from tests.worker.networks import NETWORKS, Example
 from worker.evaluation.answers import relative_error
+from worker.evaluation.runtimes import ArchiveRuntime, Array
 
 COMPUTED = FloatCasting(dtype="bfloat16", compute="bfloat16")
 BY_TRIAL = FloatCasting(dtype="bfloat16")
-TRIAL, INSTRUCTIONS = (
-    f"worker.techniques.torchscript_bfloat16.{name}" for name in ("milliseconds_in_turns", "is_computed_here")
+TRIAL, INSTRUCTIONS, RUNTIME = (
+    f"worker.techniques.torchscript_bfloat16.{name}"
+    for name in ("milliseconds_in_turns", "is_computed_here", "ArchiveRuntime")
 )
 
 
@@ -169,3 +171,26 @@ def test_what_cannot_be_is_refused_before_anything_runs() -> None:
     assert COMPUTED.unfit_for(facts) is None
     assert BY_TRIAL.unfit_for(facts.model_copy(update={"editable": "partly"})) is None
     assert "editable as a whole" in str(COMPUTED.unfit_for(facts.model_copy(update={"editable": "partly"})))
+
+
+def test_files_are_timed_before_they_are_called_with_other_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their layers in int8 may stay made for the first one."""
+    called, called_before = list[int](), list[list[int]]()
+
+    class Told(ArchiveRuntime):
+        def __call__(self, inputs: Sequence[Tensor]) -> list[Array]:
+            called.append(len(inputs[0]))
+            return super().__call__(inputs)
+
+    def timed(calls: Sequence[object]) -> list[float]:
+        called_before.append(called.copy())
+        return [1.0 for _ in calls]
+
+    monkeypatch.setattr(RUNTIME, Told)
+    monkeypatch.setattr(TRIAL, timed)
+    monkeypatch.setattr(INSTRUCTIONS, lambda _arithmetic: True)
+    written(tmp_path, NETWORKS["mlp"], StaticQuantization(only=("0",)), BY_TRIAL)
+    assert called_before == [[]]
+    assert called
