@@ -7,6 +7,9 @@ from app.core.errors import FieldError, Invalid
 
 MAX_ERRORS = 20
 
+# The positions of a location's parts that are kept, and the place in the document to which they lead.
+_Walk = tuple[tuple[int, ...], Any]
+
 _MESSAGES = {
     "extra_forbidden": "this field is not known here",
     "missing": "this field is required and missing",
@@ -15,6 +18,7 @@ _MESSAGES = {
 
 def validation_problem(errors: Sequence[Mapping[str, Any]], document: object, where: Sequence[str] = ()) -> Invalid:
     """From pydantic's errors about `document`, which stands at `where` in the request."""
+    errors = [error for error in errors if not _is_echo(error)]
     fields = [
         FieldError(where=printable(_path(error, document, where)), message=printable(_message(error)))
         for error in errors[:MAX_ERRORS]
@@ -34,6 +38,11 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:500]
 
 
+def _is_echo(error: Mapping[str, Any]) -> bool:
+    """Of a list with wrong members pydantic says that it is too short too, since it doesn't count them."""
+    return error["type"] == "too_short" and bool(len(error["input"]) >= error["ctx"]["min_length"])
+
+
 def _message(error: Mapping[str, Any]) -> str:
     return _MESSAGES.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").rstrip(".")
 
@@ -42,23 +51,44 @@ def _path(error: Mapping[str, Any], document: object, where: Sequence[str]) -> s
     location = tuple(error["loc"])
     if location[:1] == ("body",):
         location = location[1:]
-    return ".".join((*where, *_written(location, document, error["type"] == "missing"))) or "body"
+    if document is not None:  # else it is about a parameter, or a value with nothing inside
+        location = _written(location, document, error["type"] == "missing")
+    return ".".join((*where, *map(str, location))) or "body"
 
 
-def _written(location: tuple[int | str, ...], document: Any, missing: bool) -> list[str]:
-    """Leaves out what pydantic adds to a path: the tag of a union's member, which the sender never wrote as a key."""
-    written: list[str] = []
+def _written(location: tuple[int | str, ...], document: Any, missing: bool) -> tuple[int | str, ...]:
+    """Leaves out what pydantic adds to a path and the sender never wrote: tags and types of a union's members.
+
+    A tag may be the name of a field too. So all walks are followed that keep or leave a part out, the best one to
+    each place in the document; the one that keeps most is right, and of several the one that keeps the last parts.
+    """
+    walks: dict[int, _Walk] = {id(document): ((), document)}
     for position, part in enumerate(location):
-        is_last = position == len(location) - 1
-        if _is_in(part, document):
-            document = document[part]
-        elif isinstance(document, dict) and not (missing and is_last):
-            continue
-        written.append(str(part))
-    return written
+        may_lack = missing and position == len(location) - 1
+        longer = [
+            ((*kept, position), _at(part, place))
+            for kept, place in walks.values()
+            if _is_in(part, place) or (may_lack and _could_be_in(part, place))
+        ]
+        ordered = sorted([*walks.values(), *longer], key=_how_much)
+        walks = {id(place): (kept, place) for kept, place in ordered}
+    kept, _ = max(walks.values(), key=_how_much)
+    return tuple(location[position] for position in kept)
+
+
+def _how_much(walk: _Walk) -> tuple[int, tuple[int, ...]]:
+    return len(walk[0]), walk[0]
 
 
 def _is_in(part: int | str, document: Any) -> bool:
     if isinstance(document, list):
         return isinstance(part, int) and part < len(document)
     return isinstance(document, dict) and part in document
+
+
+def _could_be_in(part: int | str, document: Any) -> bool:
+    return isinstance(document, dict) or (isinstance(document, list) and isinstance(part, int))
+
+
+def _at(part: int | str, document: Any) -> Any:
+    return document[part] if _is_in(part, document) else None

@@ -113,6 +113,40 @@ def test_a_form_that_is_wrong_leaves_nothing_behind(
     assert files_in(context) == []
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "where"),
+    [
+        ("architecture", '{"source": "layers", "layers": [{"type": "Evil"}]}', "architecture.layers.0"),
+        ("architecture", '{"source": "layers", "layers": [{"type": "ReLU", "name": 3}]}', "architecture.layers.0.name"),
+        ("architecture", '{"source": "layers", "layers": [], "colour": 1}', "architecture.layers architecture.colour"),
+        ("architecture", '{"source": "layers"}', "architecture.layers"),
+        (
+            "architecture",
+            '{"source": "layers", "layers": [{"type": "Residual", "layers": [{"type": "Residual"}]}]}',
+            "architecture.layers.0.layers.0.layers",
+        ),
+        ("architecture", '{"source": "model", "model": 3}', "architecture.model"),
+        ("architecture", '{"source": "nowhere"}', "architecture"),
+        ("inputs", '[{"name": "x", "shape": ["batch", -4]}]', "inputs.0.shape.1"),
+        ("inputs", '[{"name": "x", "shape": 3}]', "inputs.0.shape"),
+        ("inputs", '[{"name": "x"}]', "inputs.0.shape"),
+        ("inputs", '[{"name": "x", "shape": ["batch"], "ranges": {"batch": [1]}}]', "inputs.0.ranges.batch.1"),
+        ("inputs", "{}", "inputs"),
+    ],
+)
+def test_a_wrong_place_is_named_as_it_was_written(client: TestClient, field: str, value: str, where: str) -> None:
+    with STATE_DICT.open("rb") as file:
+        problem = client.post("/v1/models", files={"file": file}, data={field: value}).json()
+    assert list(dict.fromkeys(error["where"] for error in problem["errors"])) == where.split()
+
+
+def test_a_wrong_place_far_down_is_found_at_once(client: TestClient) -> None:
+    value = '{"source": "layers", "layers": [' + '{"type": "Residual", "layers": [' * 28 + "1" + "]}" * 29
+    with STATE_DICT.open("rb") as file:
+        problem = client.post("/v1/models", files={"file": file}, data={"architecture": value}).json()
+    assert problem["errors"][0]["where"] == "architecture" + ".layers.0" * 29
+
+
 def test_a_path_in_the_file_name_is_dropped(client: TestClient) -> None:
     body = part("file", TORCHSCRIPT.read_bytes(), "../../etc/n\x07et.pt") + b"--b--\r\n"
     assert client.post("/v1/models", content=body, headers=FORM).json()["name"] == "net"
