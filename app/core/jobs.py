@@ -127,9 +127,18 @@ def page(
     study: str | None = None,
     kind: JobKind | None = None,
 ) -> Page[Job]:
-    wanted = ((JobRow.status, status), (JobRow.model_id, model), (JobRow.study_id, study), (JobRow.kind, kind))
+    wanted = ((JobRow.status, status), (JobRow.study_id, study), (JobRow.kind, kind))
     conditions = [column == value for column, value in wanted if value is not None]
+    if model is not None:
+        conditions.append(_is_of(model))
     return page_of_owned(database, caller, JobRow, present, *conditions, limit=limit, after=after)
+
+
+def _is_of(model: str) -> ColumnElement[bool]:
+    """A job outlives its model: then only its request still names it."""
+    is_of: ColumnElement[bool] = JobRow.model_id == model
+    was_of: ColumnElement[bool] = JobRow.request["model"].as_string() == model
+    return is_of | (JobRow.model_id.is_(None) & was_of)
 
 
 def cancel(database: Database, caller: Caller, job_id: str) -> Job:

@@ -122,6 +122,16 @@ def test_a_job_is_deleted_with_all_that_it_made(client: TestClient, context: Con
     assert list(context.storage.all_keys()) == []
 
 
+def test_jobs_are_still_listed_by_a_model_that_was_deleted(client: TestClient, context: Context, model: str) -> None:
+    with context.database.writing() as session:
+        session.add(model_row("model_2"))
+    job, _ = submit(client, model=model).json(), submit(client, model="model_2")
+    client.post(job["urls"]["cancel"])
+    assert client.delete(f"/v1/models/{model}").status_code == 204
+    (listed,) = client.get("/v1/jobs", params={"model": model}).json()["data"]
+    assert (listed["id"], listed["model"]) == (job["id"], model)
+
+
 def test_a_waiting_job_is_not_deleted(client: TestClient, model: str) -> None:
     job = submit(client, model=model).json()
     assert client.delete(job["urls"]["self"]).json()["code"] == "job_running"
