@@ -110,6 +110,11 @@ def find(session: Session, caller: Caller, dataset_id: str) -> DatasetRow:
     return find_owned(session, caller, DatasetRow, dataset_id, "data set", "/v1/datasets")
 
 
+def named(session: Session, caller: Caller, dataset_id: str | None) -> DatasetRow | None:
+    """Of a request, in which there may be none. An empty id is an unknown one."""
+    return None if dataset_id is None else find(session, caller, dataset_id)
+
+
 def get(database: Database, caller: Caller, dataset_id: str) -> Dataset:
     with database.reading() as session:
         return present(find(session, caller, dataset_id))

@@ -18,7 +18,7 @@ def submit_sensitivity(
         row = earlier_job(session, caller, idempotency)
         if row is None:
             model = models.find(session, caller, model_id)
-            dataset = datasets.find(session, caller, options.dataset) if options.dataset else None
+            dataset = datasets.named(session, caller, options.dataset)
             check(model, dataset)
             row = new_row(caller.id, "sensitivity", {"seed": options.seed}, model, dataset)
             if idempotency is not None:

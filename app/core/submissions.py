@@ -151,7 +151,7 @@ def submit_request(database: Database, caller: Caller, request: JobRequest, idem
         row = earlier_job(session, caller, idempotency)
         if row is None:
             model = models.find(session, caller, request.model)
-            dataset = datasets.find(session, caller, request.dataset) if request.dataset else None
+            dataset = datasets.named(session, caller, request.dataset)
             row = submit(session, caller, request, model, dataset, idempotency)
         return present(row)
 

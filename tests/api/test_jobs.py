@@ -72,6 +72,22 @@ def test_an_unknown_model_is_404(client: TestClient) -> None:
     assert submit(client, model="model_nope").status_code == 404
 
 
+@pytest.mark.parametrize("dataset", ["", "dataset_nope"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/jobs", {**PRESET, "model": "model_1"}),
+        ("/v1/plans", {**PRESET, "model": "model_1"}),
+        ("/v1/studies", {"model": "model_1", "recipes": [PRESET["recipe"]]}),
+        ("/v1/models/model_1/sensitivity", {}),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_so_is_an_unknown_data_set(client: TestClient, path: str, body: dict[str, Any], dataset: str) -> None:
+    answer = client.post(path, json={**body, "dataset": dataset})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_the_same_key_gives_the_same_job(client: TestClient, model: str) -> None:
     key = {"Idempotency-Key": "k"}
     first, again = submit(client, key, model=model), submit(client, key, model=model)

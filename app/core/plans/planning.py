@@ -21,7 +21,7 @@ def plan_request(database: Database, caller: Caller, request: JobRequest) -> Pla
     """Raises what submitting it would raise, and Conflict as long as the model or the data set is inspected."""
     with database.reading() as session:
         model = models.find(session, caller, request.model)
-        dataset = datasets.find(session, caller, request.dataset) if request.dataset else None
+        dataset = datasets.named(session, caller, request.dataset)
         check(request, model, dataset, named_models(session, caller, request))
         _refuse_inspecting(model, dataset)
         facts = facts_of(model)

@@ -58,7 +58,7 @@ def run_options(request: StudyRequest) -> RunOptions:
 
 def _new_study(session: Session, caller: Caller, request: StudyRequest, idempotency: Idempotency | None) -> StudyRow:
     model = models.find(session, caller, request.model)
-    dataset = datasets.find(session, caller, request.dataset) if request.dataset else None
+    dataset = datasets.named(session, caller, request.dataset)
     refuse_rejected(("model", model), ("data set", dataset))
     if request.search is not None:
         check_search(request.search, model, dataset)
