@@ -30,6 +30,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 Reader = Annotated[Caller, caller_with("models:read")]
 Writer = Annotated[Caller, caller_with("models:write")]
 
+_SUFFIXES = {"safetensors": ".safetensors", "exported_program": ".pt2"}
 _FORM = FormShape(files=("file",), fields=("name", "inputs", "architecture"))
 _FORM_BODY = form_body(
     ("file",),
@@ -99,7 +100,7 @@ def show_model(context: ContextDependency, caller: Reader, model_id: str) -> Mod
 def download_model(request: Request, context: ContextDependency, caller: Reader, model_id: str) -> Response:
     with context.database.reading() as session:
         row = models.find(session, caller, model_id)
-    suffix = ".safetensors" if row.format == "safetensors" else ".pt"
+    suffix = _SUFFIXES.get(row.format, ".pt")
     return file_response(
         request,
         context.storage.path(row.file_key),

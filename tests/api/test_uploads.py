@@ -11,6 +11,7 @@ from app.core import storage as storage_module
 from app.core.settings import Settings
 from app.main import create_app
 from tests.api.conftest import ARCHITECTURE, DATASET, LOCAL_URL, STATE_DICT, TORCHSCRIPT
+from tests.core.rows import model_row
 
 INPUTS = '[{"name": "x", "shape": ["batch", 1, 28, 28], "dtype": "float32"}]'
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -38,6 +39,22 @@ def test_a_torchscript_archive_is_kept_as_it_was_sent(client: TestClient, contex
     assert download.content == TORCHSCRIPT.read_bytes()
     assert download.headers["ETag"] == f'"sha256-{model["sha256"]}"'
     assert download.headers["Content-Disposition"] == 'attachment; filename="digits.pt"'
+
+
+@pytest.mark.parametrize(
+    ("format", "file_name"),
+    [("exported_program", "m.pt2"), ("safetensors", "m.safetensors"), ("state_dict", "m.pt")],
+)
+def test_a_model_is_given_back_with_its_formats_suffix(
+    client: TestClient, context: Context, format: str, file_name: str
+) -> None:
+    target = context.storage.create()
+    target.write(b"weights")
+    with context.database.writing() as session:
+        session.add(model_row("model_1", format=format))
+    context.storage.publish(target, "models/model_1")
+    download = client.get("/v1/models/model_1/download")
+    assert download.headers["Content-Disposition"] == f'attachment; filename="{file_name}"'
 
 
 def test_a_state_dict_comes_with_its_architecture(client: TestClient) -> None:
