@@ -17,6 +17,7 @@ from app.api.validation import printable
 from app.core.errors import FieldError, Invalid, OutOfSpace, TooLarge
 from app.core.settings import Settings
 from app.core.storage import StagedFile, Storage
+from app.core.uploads.refusals import TITLES
 
 BATCH_BYTES = 1 << 20
 
@@ -154,6 +155,9 @@ class FormReader:
             )
         if self._shape.files[0] not in self._form.files:
             raise _wrong_part(self._shape.files[0], "is missing", "missing_file", "Send the file in it.")
+        for name, file in self._form.files.items():
+            if file.staged.size == 0:
+                raise _empty_file(name)
         return self._form
 
     def discard(self) -> None:
@@ -241,6 +245,15 @@ def _malformed() -> Invalid:
         "The body isn't well-formed multipart/form-data, so nothing was kept. Let a library or `curl --form` write it.",
         code="malformed_form",
         title="The form can't be read",
+    )
+
+
+def _empty_file(name: str) -> Invalid:
+    return Invalid(
+        f"The file in the form's field `{name}` has no content. Let what writes it finish, then send the form again.",
+        code="empty_file",
+        title=TITLES["empty_file"],
+        errors=[FieldError(where=name, message="has no content")],
     )
 
 

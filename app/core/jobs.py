@@ -146,7 +146,11 @@ def cancel(database: Database, caller: Caller, job_id: str) -> Job:
     with database.writing() as session:
         row = find(session, caller, job_id)
         if row.status in {"succeeded", "failed"}:
-            raise Conflict(f"{job_id} has already {row.status}; there is nothing to cancel.", code="job_finished")
+            raise Conflict(
+                f"{job_id} has already {row.status}; there is nothing to cancel. GET /v1/jobs/{job_id} shows how it "
+                f"ended, and DELETE /v1/jobs/{job_id} removes it with its files.",
+                code="job_finished",
+            )
         cancel_row(session, row)
         return present(row)
 

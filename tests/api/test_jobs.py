@@ -122,22 +122,6 @@ def test_more_than_the_service_gives_is_refused(client: TestClient, model: str, 
     assert client.post("/v1/studies", json=study).json()["code"] == "limits_too_high"
 
 
-def test_canceling_may_be_repeated_but_not_undo_a_success(client: TestClient, model: str, finished_job: str) -> None:
-    job = submit(client, model=model).json()
-    for _ in range(2):
-        assert client.post(job["urls"]["cancel"]).json()["status"] == "canceled"
-    late = client.post(f"/v1/jobs/{finished_job}/cancel")
-    assert (late.status_code, late.json()["code"]) == (409, "job_finished")
-
-
-def test_a_job_is_deleted_with_all_that_it_made(client: TestClient, context: Context, finished_job: str) -> None:
-    context.logs.append(finished_job, b"hello\n")
-    assert client.get(f"/v1/jobs/{finished_job}/logs").text == "hello\n"
-    assert client.delete(f"/v1/jobs/{finished_job}").status_code == 204
-    assert client.get(f"/v1/jobs/{finished_job}/logs").status_code == 404
-    assert list(context.storage.all_keys()) == []
-
-
 def test_jobs_are_still_listed_by_a_model_that_was_deleted(client: TestClient, context: Context, model: str) -> None:
     with context.database.writing() as session:
         session.add(model_row("model_2"))
@@ -146,6 +130,23 @@ def test_jobs_are_still_listed_by_a_model_that_was_deleted(client: TestClient, c
     assert client.delete(f"/v1/models/{model}").status_code == 204
     (listed,) = client.get("/v1/jobs", params={"model": model}).json()["data"]
     assert (listed["id"], listed["model"]) == (job["id"], model)
+
+
+def test_canceling_may_be_repeated_but_not_undo_a_success(client: TestClient, model: str, finished_job: str) -> None:
+    job = submit(client, model=model).json()
+    for _ in range(2):
+        assert client.post(job["urls"]["cancel"]).json()["status"] == "canceled"
+    late = client.post(f"/v1/jobs/{finished_job}/cancel")
+    assert (late.status_code, late.json()["code"]) == (409, "job_finished")
+    assert f"DELETE /v1/jobs/{finished_job}" in late.json()["detail"]
+
+
+def test_a_job_is_deleted_with_all_that_it_made(client: TestClient, context: Context, finished_job: str) -> None:
+    context.logs.append(finished_job, b"hello\n")
+    assert client.get(f"/v1/jobs/{finished_job}/logs").text == "hello\n"
+    assert client.delete(f"/v1/jobs/{finished_job}").status_code == 204
+    assert client.get(f"/v1/jobs/{finished_job}/logs").status_code == 404
+    assert list(context.storage.all_keys()) == []
 
 
 def test_a_waiting_job_is_not_deleted(client: TestClient, model: str) -> None:
@@ -225,6 +226,16 @@ def test_a_wrong_job_in_one_call_keeps_nothing(
     assert list(context.storage.all_keys()) == []
     with context.database.reading() as session:
         assert session.query(ModelRow).count() == session.query(JobRow).count() == 0
+
+
+@pytest.mark.parametrize("empty", ["file", "dataset_file"])
+def test_of_two_files_the_empty_one_is_named(client: TestClient, context: Context, empty: str) -> None:
+    files = {"file": TORCHSCRIPT.read_bytes(), "dataset_file": DATASET.read_bytes(), empty: b""}
+    problem = client.post("/v1/jobs", files=files, data={"job": json.dumps(PRESET)}).json()
+    assert (problem["status"], problem["code"]) == (422, "empty_file")
+    assert [error["where"] for error in problem["errors"]] == [empty]
+    assert f"`{empty}`" in problem["detail"]
+    assert list(context.storage.all_keys()) == []
 
 
 def test_one_call_needs_its_job(client: TestClient, context: Context) -> None:

@@ -49,7 +49,11 @@ def cancel(database: Database, caller: Caller, study_id: str) -> Study:
     with database.writing() as session:
         study = find(session, caller, study_id)
         if study.status in {"succeeded", "failed"}:
-            raise Conflict(f"{study_id} has already {study.status}; there is nothing to cancel.", code="study_finished")
+            raise Conflict(
+                f"{study_id} has already {study.status}; there is nothing to cancel. GET /v1/studies/{study_id} shows "
+                f"how it ended, and DELETE /v1/studies/{study_id} removes it with its jobs.",
+                code="study_finished",
+            )
         if not study.cancel_requested:
             study.cancel_requested, study.open = True, False
             add_study_event(session, study_id, "canceling")

@@ -40,7 +40,7 @@ _FOREIGN = {
 def recognized(file: BinaryIO, file_name: str, wanted: tuple[Format, ...]) -> Format:
     """The file's format when it is one of `wanted`, else Invalid."""
     if file_size(file) == 0:
-        raise refusal("empty_file", "The file has no content: was it still being written?")
+        raise refusal("empty_file", "The file has no content. Let what writes it finish, then send it again.")
     found = _sniffed(file)
     for format in wanted:
         if found == format:
