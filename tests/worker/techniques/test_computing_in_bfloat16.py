@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from app.core.errors import Problem
-from app.core.recipes import FloatCasting, StaticQuantization
+from app.core.recipes import FloatCasting, MagnitudePruning, StaticQuantization
 from app.core.recipes.base import StepBase
 from app.core.tasks import Compression
 from tests.core.test_submissions import facts_with
@@ -194,3 +194,38 @@ def test_files_are_timed_before_they_are_called_with_other_shapes(
     written(tmp_path, NETWORKS["mlp"], StaticQuantization(only=("0",)), BY_TRIAL)
     assert called_before == [[]]
     assert called
+
+
+def uploaded_again(folder: Path) -> Path:
+    (folder / "job/outputs/model.torchscript.pt").rename(folder / "job/inputs/model.pt")
+    return folder / "job"
+
+
+@pytest.mark.parametrize("kind", ["residual", "lstm", "transformer", "masked"])
+def test_what_computes_in_it_is_compressed_again(kind: str, tmp_path: Path) -> None:
+    """All of it, and in float32, for which every format has kernels."""
+    written(tmp_path, KINDS[kind], COMPUTED)
+    folder = uploaded_again(tmp_path)
+    model, inspection = inspected(folder)
+    assert inspection.facts.editable == "whole"
+    compression = compress(folder, (MagnitudePruning(sparsity=0.1),), outputs=("onnx", "torchscript"), model=model)
+    assert any("computed in float32" in each for each in compression.warnings)
+    assert set(types(tmp_path).values()) == {torch.float32}
+    for name in ("upload.torchscript.pt", "model.onnx", "model.torchscript.pt"):
+        measured(folder, model, file_of(compression, name))
+    unpruned, inputs = torch.jit.load(folder / "outputs/upload.torchscript.pt"), KINDS[kind].inputs(5)
+    assert error(KINDS[kind], unpruned(inputs).detach(), inputs) < 5e-3
+    assert "aten::to(" not in str(unpruned.inlined_graph)
+
+
+def test_what_computes_in_it_and_in_int8_is_changed_in_its_values(tmp_path: Path) -> None:
+    written(tmp_path, KINDS["cnn"], StaticQuantization(only=("conv2",)), COMPUTED)
+    folder = uploaded_again(tmp_path)
+    model, inspection = inspected(folder)
+    assert inspection.facts.outputs == ("torchscript",)
+    compression = compress(folder, (MagnitudePruning(sparsity=0.01),), outputs=("torchscript",), model=model)
+    assert not any("computed in float32" in each for each in compression.warnings)
+    for file in compression.files:
+        measured(folder, model, file)
+    inputs = KINDS["cnn"].inputs(5)
+    assert error(KINDS["cnn"], archive(tmp_path)(inputs), inputs) < 0.1
