@@ -112,6 +112,8 @@ def test_the_demo_goes_from_an_empty_folder_to_a_report(tmp_path: Path) -> None:
     for figure in ("size", "MACs", "parameters", "one call", "accuracy", "interval", "runtime alone", "report.html"):
         assert figure in shown
     assert "Best: job_" in shown
+    for listed in (line for line in shown.splitlines() if line.startswith(("/", "var/"))):
+        assert (tmp_path / listed).exists()
     assert shown.count("control: ") == 2
     assert "taken over from jobs that begin alike: 2" in shown
     assert (tmp_path / "var" / "demo" / "study.html").exists()
