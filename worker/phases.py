@@ -217,4 +217,4 @@ def compress(
 
     answer = children.run(task, 0, COMPRESSED, keep=keep, watch=watch)
     assert isinstance(answer, Compression)
-    return answer
+    return answer.model_copy(update={"warnings": (*wanted.warnings, *answer.warnings)})

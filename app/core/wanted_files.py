@@ -65,19 +65,22 @@ NOT_TRIED: frozenset[tuple[str, OutputFormat]] = frozenset(
 
 @dataclass(frozen=True)
 class WantedFiles:
-    """`steps` are those of the recipe; what `candidates` do comes after them, for each by itself."""
+    """`steps` are those of the recipe; what `candidates` do comes after them, for each by itself. `warnings` are for
+    the job's owner, whatever comes of it."""
 
     steps: tuple[Step, ...]
     outputs: tuple[OutputFormat, ...]
     candidates: tuple[Candidate, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def wanted_files(options: JobOptions, facts: ModelFacts, *, has_data: bool) -> WantedFiles:
     """A preset leaves the precision to `auto`; a recipe that quantizes has chosen it, and gets every format that can
     hold it. Raises Invalid where no format can."""
     if options.outputs != (AUTO,):
-        outputs = options.formats
-        return WantedFiles(options.recipe.resolved(facts, outputs, has_data=has_data), outputs)
+        recipe, outputs = options.recipe, options.formats
+        steps = recipe.resolved(facts, outputs, has_data=has_data)
+        return WantedFiles(steps, outputs, warnings=recipe.warnings(facts, outputs, has_data=has_data))
     steps = options.recipe.steps or ()
     held = _held(steps, facts.outputs)
     if facts.outputs and not held:

@@ -6,9 +6,6 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.facts import ModelFacts
 from app.core.job_options import JobRequest
 from app.core.keys import LOCAL, Caller
-from app.core.measurements import OutputFormat
-from app.core.recipes.presets import PresetName
-from app.core.recipes.recipe import Recipe
 from app.core.submissions import Idempotency
 from tests.core.rows import FACTS, dataset_row, model_row
 
@@ -110,23 +107,3 @@ def test_lists_are_newest_first_and_paged(stocked: Database) -> None:
 
 def facts_with(*layers: str) -> ModelFacts:
     return FACTS.model_copy(update={"layers": tuple(FACTS.layers[0].model_copy(update={"type": t}) for t in layers)})
-
-
-@pytest.mark.parametrize(
-    ("preset", "layers", "outputs", "has_data", "techniques"),
-    [
-        ("small", ["Conv2d", "Linear"], ["onnx"], True, ["static_quantization"]),
-        ("small", ["Conv2d", "Linear"], ["onnx"], False, ["dynamic_quantization"]),
-        ("small", ["LSTM", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
-        ("small", ["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["static_quantization"]),
-        ("fast", ["Embedding", "LayerNorm", "Linear"], ["onnx"], True, ["dynamic_quantization"]),
-        ("small", ["Conv2d"], ["onnx"], False, []),
-        ("small", ["Conv2d", "Linear"], ["onnx", "torchscript"], True, ["static_quantization"]),
-        ("small", ["Conv2d", "Linear"], ["onnx", "state_dict"], True, []),
-    ],
-)
-def test_a_preset_takes_what_does_the_model_good(
-    preset: PresetName, layers: list[str], outputs: list[OutputFormat], has_data: bool, techniques: list[str]
-) -> None:
-    steps = Recipe(preset=preset).resolved(facts_with(*layers), outputs, has_data=has_data)
-    assert [step.technique for step in steps] == techniques

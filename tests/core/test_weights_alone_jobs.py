@@ -25,8 +25,8 @@ INT8 = {"technique": "weight_quantization"}
 
 
 def facts(kind: str = MATRICES) -> ModelFacts:
-    layer = LayerFacts(name="fc", type=kind, parameters=10, macs=None, output_shape=None)
-    return ModelFacts(parameters=10, macs=None, runs=False, layers=(layer,), editable="no", outputs=("state_dict",))
+    layer = LayerFacts(name="fc", type=kind, parameters=10_000, macs=None, output_shape=None)
+    return ModelFacts(parameters=10_000, macs=None, runs=False, layers=(layer,), editable="no", outputs=("state_dict",))
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ class Recipe(Schema):
         assert self.preset is not None
         return PRESETS[self.preset].steps(facts, outputs, has_data=has_data)
 
+    def warnings(self, facts: ModelFacts, outputs: Sequence[OutputFormat], *, has_data: bool) -> tuple[str, ...]:
+        return PRESETS[self.preset].warnings(facts, outputs, has_data=has_data) if self.preset else ()
+
 
 def check_order(steps: Sequence[Step]) -> None:
     """prepare, prune and recover may repeat in any order; after the first quantize step only those follow."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from app.core.expected import ExpectedLayer, ExpectedNetwork
+from app.core.expected import GATES, ExpectedLayer, ExpectedNetwork
 from app.core.facts import ModelFacts
 from app.core.measurements import OutputFormat
 from app.core.recipes.base import StepBase, missing_matrices
@@ -16,6 +16,8 @@ HOLDING_PACKED_WEIGHTS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "stat
 
 # A scale of float32; and for each layer what unpacks its weights.
 SCALE_BYTES, OPERATOR_BYTES = 4, 450
+# It doesn't find weights of recurrent layers.
+_UNKNOWN_TO_NNCF: frozenset[OutputFormat] = frozenset({"openvino"})
 # The part of weights that rounding was found to make zero.
 _ZEROS = {8: 0.01, 4: 0.15, 3: 0.3, 2: 0.6}
 
@@ -138,6 +140,8 @@ class WeightQuantization(StepBase):
             values = layer.weights if has_levels_for_all else self.group_size
             scale_bytes = SCALE_BYTES * 2**self.bits if has_levels_for_all else SCALE_BYTES + zero_point
             packed = layer.stored(self.bits, scale_bytes, OPERATOR_BYTES, values)
+            if layer.type in GATES:
+                packed = replace(packed, float_in=_UNKNOWN_TO_NNCF)
             return packed.rounded(rounded_to_zero(self.bits)) if self.method != "binary" else packed
 
         return network.changed(stored)
