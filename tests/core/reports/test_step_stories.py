@@ -73,7 +73,10 @@ LAYERS = DetailTable(title="Layers of it", columns=("layer", "weight sqnr db"), 
 
 
 def with_two_files() -> MeasuredJob:
-    job = trained_job().add("model.torchscript.pt", "artifact", milliseconds=3, size_bytes=3000, format="torchscript")
+    job = trained_job()
+    judged = job.found["model.onnx"].quality
+    fields = {"milliseconds": 3, "size_bytes": 3000, "format": "torchscript", "judged": judged}
+    job.add("model.torchscript.pt", "artifact", **fields)
     job.files[1:] = [file.model_copy(update={"details": (LAYERS,)}) for file in job.files[1:]]
     return job
 
