@@ -1,4 +1,4 @@
-"""Which of a graph's operations can go on in 8 bits, because all that they read comes from layers in int8."""
+"""Where a graph goes on in 8 bits from one layer in int8 to the next, and where no such layer follows."""
 
 import operator
 from collections.abc import Collection
@@ -47,6 +47,18 @@ def between_int8_layers(module: fx.GraphModule, layers: Collection[str]) -> set[
             integers.add(node)
             inside.add(node)
     return inside
+
+
+def last_linear_layers(module: fx.GraphModule, layers: Collection[str]) -> set[str]:
+    """Those of `layers` that none of `layers` comes behind, over whatever way."""
+    last, followed = set[str](), set[fx.Node]()
+    for node in reversed(module.graph.nodes):
+        is_layer = node.op == "call_module" and node.target in layers
+        if is_layer and node not in followed and isinstance(module.get_submodule(str(node.target)), nn.Linear):
+            last.add(str(node.target))
+        if is_layer or node in followed:
+            followed.update(node.all_input_nodes)
+    return last
 
 
 def _can(module: fx.GraphModule, node: fx.Node) -> bool:

@@ -19,7 +19,7 @@ from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 from torch.ao.quantization.qconfig import default_dynamic_qconfig, per_channel_dynamic_qconfig
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from worker.quantization.between_int8_layers import between_int8_layers
+from worker.quantization.between_int8_layers import between_int8_layers, last_linear_layers
 from worker.quantization.int8_embedding import Int8Embedding
 from worker.quantization.layer_table import RoundedWeights
 from worker.quantization.range_of_values import RangeOfValues
@@ -54,18 +54,20 @@ def with_static_kernels(
     batches = iter(batches)
     first = next(batches)
     copied = deepcopy(module)
-    capped = _with_plain_relus(copied, layers)
-    inside = between_int8_layers(copied, layers)
-    aside = _set_aside(copied, {*layers, *(node.target for node in inside)})
+    last = last_linear_layers(copied, layers)
+    between = [name for name in layers if name not in last]
+    capped = _with_plain_relus(copied, between)
+    inside = between_int8_layers(copied, between)
+    aside = _set_aside(copied, {*between, *(node.target for node in inside)})
     with _deprecated(), torch.no_grad():
-        observed = prepare_fx(copied, _mapping(copied, layers, inside, chosen), tuple(first), _ASIDE)
+        observed = prepare_fx(copied, _mapping(copied, between, inside, chosen), tuple(first), _ASIDE)
         _cap(observed, capped)
         observed(*first)
         for batch in batches:
             observed(*batch)
         converted = convert_fx(observed)
     for name, layer in aside.items():
-        converted.set_submodule(name, layer)
+        converted.set_submodule(name, _LastLinear.made_of(layer, chosen) if name in last else layer)
     return converted
 
 
@@ -107,6 +109,24 @@ def _dynamic_weights(made: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
 def _scales(weight: Tensor) -> Tensor:
     is_one = weight.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric)
     return torch.tensor([weight.q_scale()]) if is_one else weight.q_per_channel_scales()
+
+
+class _LastLinear(dynamic_layers.Linear):
+    """Answers in float: torch's static kernel would cut off what no calibration example reached, and round the rest.
+
+    Weights are such that sums of full 8-bit activations don't overflow, so these need no `reduce_range`.
+    """
+
+    @classmethod
+    def made_of(cls, layer: Any, chosen: QConfig) -> nn.Module:
+        layer.qconfig = chosen
+        with _deprecated():
+            made: nn.Module = cls.from_float(layer).eval()  # type: ignore[no-untyped-call]
+        return made
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = torch.ops.quantized.linear_dynamic(x, self._packed_params._packed_params)
+        return answers
 
 
 class _Calibrated(MinMaxObserver):

@@ -15,7 +15,6 @@ from worker.packing.network import with_packed
 from worker.packing.packed import Grouped
 from worker.packing.rounding import rounded
 from worker.quantization.adjusted_weights import take_over_adjusted
-from worker.quantization.answering_layers import answering
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
 from worker.quantization.int8_embedding import Int8Embedding
@@ -52,15 +51,11 @@ def static_in_torch(
     take_over_adjusted(folded, adjusted, next(iter(data)))
     chosen = [n for n, each in layers_of(folded).items() if isinstance(each, WEIGHTED) and n not in in_float]
     layers = _with_kernels(step, folded, chosen, static_can, run)
-    unrounded = {name for name in answering(folded, layers) if dynamic_can(folded.get_submodule(name))}
-    dynamic = with_dynamic_kernels(folded, [*unrounded, *_tables(step, folded, run)], per_channel=step.per_channel)
-    rounded_answers = [name for name in layers if name not in unrounded]
-    if not rounded_answers:
-        return dynamic
+    with_tables = with_dynamic_kernels(folded, list(_tables(step, folded, run)), per_channel=step.per_channel)
     batches = ([torch.from_numpy(array) for array in feed.values()] for feed in data)
     return with_static_kernels(
-        dynamic,
-        rounded_answers,
+        with_tables,
+        layers,
         batches,
         method=step.calibration,
         per_channel=step.per_channel,

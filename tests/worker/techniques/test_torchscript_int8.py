@@ -47,6 +47,17 @@ class Stretching(nn.Module):
         return self.stretch(torch.relu(self.conv(images))).mean(dim=[2, 3])
 
 
+class Counting(nn.Module):
+    """Answers that are cut off below, and laid out anew, behind the last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.last = nn.Linear(20, 64), nn.Linear(64, 4)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.relu(self.last(torch.relu(self.hidden(rows))).unsqueeze(1)).flatten(1)
+
+
 class GatedRecurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -82,6 +93,7 @@ class Words(nn.Module):
 
 
 KINDS = NETWORKS | {"depthwise": Example(Depthwise, (3, 12, 12)), "gru": Example(GatedRecurrent, (10, 6))}
+KINDS |= {"counting": Example(Counting, (20,))}
 KINDS |= {"rnn": Example(PlainRecurrent, (10, 6)), "words": Example(Words, (7,), vocabulary=400)}
 
 
@@ -118,6 +130,16 @@ def test_every_engine_gives_the_networks_answers_on_any_batch(kind: str, tmp_pat
     table = next(each for each in step.details if each.title == "Engines of torch")
     assert {row[0] for row in table.rows} == set(ENGINES)
     assert sum(bool(row[-1]) for row in table.rows) == 1
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "counting"])
+def test_answers_are_neither_rounded_nor_cut_off_at_the_calibrated_range(kind: str, tmp_path: Path) -> None:
+    written(tmp_path, KINDS[kind], STATIC)
+    assert not in_float(tmp_path)
+    inputs = KINDS[kind].inputs(400)
+    answers = archive(tmp_path)(inputs)
+    assert len(answers.unique()) > 256
+    assert likeness(KINDS[kind].network(), answers, inputs) > 0.999
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "transformer", "words"])
