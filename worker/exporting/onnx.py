@@ -7,7 +7,7 @@ import onnx
 
 from worker.exporting.float_onnx import SEPARATOR, float_onnx
 from worker.exporting.onnx_apart import load_graph
-from worker.exporting.onnx_description import describe, number_values
+from worker.exporting.onnx_description import describe, number_values, share_constants
 from worker.exporting.onnx_operators import check_operators
 from worker.exporting.onnx_shapes import Shapes, describe_shapes, shapes_in
 from worker.network import Network
@@ -19,6 +19,7 @@ def export_onnx(network: Network, path: Path) -> tuple[Path, ...]:
     shapes = _checked(exact)
     with TemporaryDirectory(dir=path.parent) as folder:
         model = onnx.load(network.changed_file("onnx", exact, Path(folder)))
+    share_constants(model)
     describe_shapes(model, shapes)
     describe(network, model)
     number_values(model)

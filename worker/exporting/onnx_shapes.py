@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import onnx
 from onnx import helper
 
-from worker.exporting.onnx_weights import without_weights
+from worker.exporting.onnx_weights import has_branches, without_weights
 
 Shapes = Mapping[str, onnx.TypeProto]
 
@@ -20,8 +20,9 @@ def shapes_in(model: onnx.ModelProto) -> Shapes:
 
 
 def describe_shapes(model: onnx.ModelProto, known: Shapes) -> None:
-    """What lies between inputs and answers has its shape beside it. `known` are those of values before the graph was
-    changed: behind operators that aren't ONNX's own, none can be inferred."""
+    """What follows from inputs has its shape beside it. `known` are those of values before the graph was changed:
+    behind operators that aren't ONNX's own, none can be inferred. Constants and what weights are unpacked by need
+    none, and there are many of them in a small file."""
     described = {each.name for each in (*model.graph.value_info, *model.graph.output)}
     kept = [name for node in model.graph.node for name in node.output if name in known and name not in described]
     model.graph.value_info.extend(helper.make_value_info(name, known[name]) for name in kept)
@@ -30,6 +31,18 @@ def describe_shapes(model: onnx.ModelProto, known: Shapes) -> None:
     for field in ("node", "value_info", "output"):
         model.graph.ClearField(field)
         getattr(model.graph, field).extend(getattr(inferred, field))
+    _forget_constants(model.graph)
+
+
+def _forget_constants(graph: onnx.GraphProto) -> None:
+    if has_branches(graph):
+        return  # those read values that their nodes don't name
+    following = {each.name for each in graph.input}
+    for node in graph.node:
+        following |= set(node.output) if following & set(node.input) else set()
+    described = [each for each in graph.value_info if each.name in following]
+    graph.ClearField("value_info")
+    graph.value_info.extend(described)
 
 
 def _is_known(value: onnx.ValueInfoProto) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from worker.exporting.onnx_numbers import KnownNumbers
-from worker.exporting.onnx_weights import without_weights
+from worker.exporting.onnx_weights import has_branches, without_weights
 
 _INFERRED = -1
 
@@ -21,7 +21,7 @@ _INFERRED = -1
 def compute_sizes(model: onnx.ModelProto) -> None:
     """The same function in fewer nodes. A model with branches stays as it is."""
     graph = model.graph
-    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+    if has_branches(graph):
         return
     light = without_weights(model)
     # Each round makes more shapes known: those behind the reshapes that the last one mended.

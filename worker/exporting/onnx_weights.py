@@ -1,4 +1,4 @@
-"""The stored tensors of an ONNX graph, and the graph without them."""
+"""The stored tensors of an ONNX graph, the graph without them, and whether all that is read stands at its top."""
 
 from math import prod
 
@@ -22,8 +22,14 @@ def without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         [each for each in graph.initializer if is_small(each)],
         value_info=graph.value_info,
     )
-    return helper.make_model(light, opset_imports=model.opset_import, ir_version=model.ir_version)
+    return helper.make_model(
+        light, opset_imports=model.opset_import, functions=model.functions, ir_version=model.ir_version
+    )
 
 
 def is_small(stored: onnx.TensorProto) -> bool:
     return bool(prod(stored.dims) <= MOST_NUMBERS)
+
+
+def has_branches(graph: onnx.GraphProto) -> bool:
+    return any(attribute.HasField("g") for node in graph.node for attribute in node.attribute)

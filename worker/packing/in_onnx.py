@@ -17,9 +17,10 @@ from worker.exporting.onnx import layer_of
 from worker.exporting.onnx_apart import load_graph, load_weights
 from worker.exporting.onnx_shapes import shapes_in
 from worker.packing.blocks import in_blocks
+from worker.packing.onnx_functions import import_functions
 from worker.packing.onnx_kernels import KernelWriter
 from worker.packing.onnx_writer import Writer
-from worker.packing.packed import Codebook, Float8, Grouped, Joined, Multiplied, Packed, RowsScaled, is_in_bits
+from worker.packing.packed import Cast, Codebook, Float8, Grouped, Joined, Multiplied, Packed, RowsScaled, is_in_bits
 
 # What a small tensor would save is less than what its operator takes.
 FEWEST_VALUES = 64
@@ -79,6 +80,7 @@ def pack_weights(model: onnx.ModelProto, left_alone: Collection[str], pack: Pack
         if not _write_kernels(kernels, readers[weight.name], weight, packed):
             _write_unpacking(model.graph, weight, packed)
         count += 1
+    import_functions(model)
     return count
 
 
@@ -151,46 +153,17 @@ def _write_part(writer: Writer, part: Packed | Multiplied) -> str:
 
 def _write_packed(writer: Writer, packed: Packed) -> str:
     codes = writer.store("codes", packed.stored())
-    if isinstance(packed, Float8):
-        return _write_float8(writer, codes, packed)
-    value = writer.cast(_write_bits(writer, codes, packed) if is_in_bits(packed) else codes)
-    if isinstance(packed, Grouped):
-        return _write_groups(writer, value, packed)
-    return _write_levels(writer, value, packed) if isinstance(packed, Codebook) else value
+    if is_in_bits(packed):
+        codes = writer.call("Bits", codes, shape=packed.codes.shape)
+    if isinstance(packed, Cast):
+        return writer.cast(codes)
+    if isinstance(packed, Codebook | Float8):
+        codes = writer.call("Levels", codes, writer.store("levels", packed.levels))
+    return codes if isinstance(packed, Codebook) else _write_scaled(writer, codes, packed)
 
 
-def _write_bits(writer: Writer, rows: str, packed: Packed) -> str:
-    """One code after another from a row for each of their bits."""
-    shifts = writer.store("shifts", torch.arange(8, dtype=torch.uint8))
-    bits = writer.node("Unsqueeze", rows, writer.store("last", torch.tensor([2])))
-    bits = writer.node("BitShift", bits, shifts, direction="RIGHT")
-    bits = writer.node("BitwiseAnd", bits, writer.store("one", torch.ones(1, dtype=torch.uint8)))
-    bits = writer.node("Reshape", bits, writer.store("rows", torch.tensor([len(packed.stored()), -1])))
-    place = torch.arange(len(packed.stored()), dtype=torch.uint8).unsqueeze(1)
-    bits = writer.node("BitShift", bits, writer.store("places", place), direction="LEFT")
-    codes = writer.node("ReduceSum", writer.cast(bits), writer.store("first", torch.tensor([0])), keepdims=0)
-    values = writer.store("values", torch.tensor([packed.codes.numel()]))
-    return writer.node("Slice", codes, writer.store("start", torch.tensor([0])), values)
-
-
-def _write_levels(writer: Writer, value: str, packed: Codebook) -> str:
-    numbers = writer.node("Cast", value, to=TensorProto.INT64)
-    value = writer.node("Gather", writer.store("levels", packed.levels), numbers)
-    return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
-
-
-def _write_float8(writer: Writer, codes: str, packed: Float8) -> str:
-    numbers = writer.node("Cast", codes, to=TensorProto.INT32)
-    value = writer.node("Gather", writer.store("levels", packed.levels), numbers)
-    value = writer.shaped(value, "rows", len(packed.scale), -1)
-    value = writer.node("Mul", value, writer.store("scale", packed.scale.unsqueeze(1)))
-    return writer.shaped(value, "shape", *packed.codes.shape)
-
-
-def _write_groups(writer: Writer, value: str, packed: Grouped) -> str:
-    value = writer.node("Reshape", value, writer.store("groups", torch.tensor([len(packed.scale), -1])))
-    if packed.zero_point is not None:
-        value = writer.node("Sub", value, writer.cast(writer.store("zero_point", packed.zero_point.unsqueeze(1))))
+def _write_scaled(writer: Writer, codes: str, packed: Grouped | Float8) -> str:
     scale = writer.store("scale", packed.scale.unsqueeze(1))
-    value = writer.node("Mul", value, scale if packed.scale.dtype is torch.float32 else writer.cast(scale))
-    return writer.node("Reshape", value, writer.store("shape", torch.tensor(packed.codes.shape)))
+    if isinstance(packed, Float8) or packed.zero_point is None:
+        return writer.call("Scaled", codes, scale)
+    return writer.call("ScaledFrom", codes, scale, writer.store("zero_point", packed.zero_point.unsqueeze(1)))

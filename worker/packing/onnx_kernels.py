@@ -42,7 +42,7 @@ class KernelWriter:
         import_microsoft(self._model)
         writer = Writer(name)
         is_product = readers[0].op_type != "Gather"
-        scale = writer.in_float("scale", blocks.scale)
+        scale = writer.store("scale", blocks.scale)
         factor = None if factors is None else writer.store("factors", factors.reshape(-1, 1))
         operands = _operands(writer, blocks, scale, factor, is_product=is_product)
         offsets = _offsets(writer, blocks, scale, factor) if blocks.uneven is not None else None
@@ -94,14 +94,18 @@ def _is_lookup(node: onnx.NodeProto, name: str) -> bool:
 
 def _operands(writer: Writer, blocks: Blocks, scale: str, factor: str | None, *, is_product: bool) -> list[str]:
     """Codes, scales and, where there are some, zero points."""
-    codes = writer.store("codes", blocks.codes)
-    if is_product and blocks.missing_bytes:
-        codes = writer.node("Pad", codes, writer.store("ends", torch.tensor([0, 0, 0, blocks.missing_bytes])))
-    if is_product:
-        codes = writer.shaped(codes, "shape", blocks.rows, blocks.in_row, -1)
-    scale = _for_rows(writer, scale, blocks.rows, blocks.in_row, len(blocks.scale))
+    codes = _in_rows_of_blocks(writer, blocks) if is_product else writer.store("codes", blocks.codes)
+    scale = writer.call("OfBlocks", scale, shape=(blocks.rows, blocks.in_row))
     zero_points = [] if blocks.zero_points is None else [writer.store("zero_points", blocks.zero_points)]
     return [codes, _times(writer, scale, factor), *zero_points]
+
+
+def _in_rows_of_blocks(writer: Writer, blocks: Blocks) -> str:
+    if not blocks.missing_bytes:
+        return writer.store("codes", blocks.codes.reshape(blocks.rows, blocks.in_row, -1))
+    ends = writer.store("ends", torch.tensor([0, 0, 0, blocks.missing_bytes]))
+    padded = writer.node("Pad", writer.store("codes", blocks.codes), ends)
+    return writer.shaped(padded, "shape", blocks.rows, blocks.in_row, -1)
 
 
 def _offsets(writer: Writer, blocks: Blocks, scale: str, factor: str | None) -> str:
@@ -109,15 +113,9 @@ def _offsets(writer: Writer, blocks: Blocks, scale: str, factor: str | None) -> 
     assert blocks.uneven is not None
     middle = writer.store("middle", torch.tensor([float(blocks.middle)]))
     offsets = writer.node("Sub", middle, writer.in_float("zero_point", blocks.uneven))
-    offsets = writer.node("Mul", offsets, scale)
-    offsets = _for_rows(writer, offsets, blocks.rows, blocks.groups_in_row, len(blocks.scale))
+    offsets = writer.node("Mul", offsets, writer.cast(scale))
+    offsets = writer.call("OfBlocks", offsets, shape=(blocks.rows, blocks.groups_in_row))
     return writer.node("Transpose", _times(writer, offsets, factor), perm=[1, 0])
-
-
-def _for_rows(writer: Writer, values: str, rows: int, in_row: int, groups: int) -> str:
-    """One for each group, (groups, 1), repeated to (rows, in_row)."""
-    repeated = writer.store("repeats", torch.tensor([groups, rows * in_row // groups]))
-    return writer.shaped(writer.node("Expand", values, repeated), "in_rows", rows, in_row)
 
 
 def _times(writer: Writer, values: str, factor: str | None) -> str:

@@ -7,6 +7,8 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor
 
+from worker.packing.onnx_functions import DOMAIN
+
 MICROSOFT = "com.microsoft"
 _TYPES = {
     torch.float16: TensorProto.FLOAT16,
@@ -42,6 +44,9 @@ class Writer:
 
     def shaped(self, value: str, what: str, *shape: int) -> str:
         return self.node("Reshape", value, self.store(what, torch.tensor(shape)))
+
+    def call(self, function: str, *inputs: str, **attributes: Any) -> str:
+        return self.node(function, *inputs, domain=DOMAIN, **attributes)
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         output = f"{self._name}.{kind}_{len(self.nodes)}"

@@ -12,6 +12,7 @@ from app.core.job_files import ModelFile
 from app.core.recipes import DynamicQuantization, FloatCasting, StaticQuantization, Step, WeightQuantization
 from tests.worker.jobs import compress, file_of, inspected, job_folder
 from tests.worker.networks import NETWORKS
+from worker.exporting.onnx import layer_of
 from worker.exporting.onnx_description import number_values
 
 UPLOAD = "ab" * 32
@@ -49,20 +50,36 @@ def test_it_says_what_it_was_made_of_and_how(described: tuple[str, onnx.ModelPro
     assert next(each.version for each in model.opset_import if not each.domain) == 18
 
 
+def following_from_inputs(graph: onnx.GraphProto) -> set[str]:
+    following = {each.name for each in graph.input}
+    for node in graph.node:
+        following |= set(filter(None, node.output)) if following & set(node.input) else set()
+    return following
+
+
 def test_the_shape_of_every_value_is_beside_it(described: tuple[str, onnx.ModelProto]) -> None:
+    """What weights are unpacked by is no value of the network."""
     graph = described[1].graph
-    shaped = {each.name for each in (*graph.value_info, *graph.output) if each.type.tensor_type.HasField("shape")}
-    assert {name for node in graph.node for name in node.output if name} - shaped == set()
+    kept = (*graph.input, *graph.value_info, *graph.output)
+    assert {each.name for each in kept if each.type.tensor_type.HasField("shape")} == following_from_inputs(graph)
+
+
+def test_constants_are_written_once(described: tuple[str, onnx.ModelProto]) -> None:
+    constants = [node for node in described[1].graph.node if node.op_type == "Constant"]
+    assert len({node.attribute[0].SerializeToString() for node in constants}) == len(constants)
+
+
+def test_what_the_network_has_no_name_for_is_numbered(described: tuple[str, onnx.ModelProto]) -> None:
+    graph = described[1].graph
+    assert not [each.name for each in graph.initializer if "onnx::" in each.name]
+    assert any(layer_of(node) == "head.0" for node in graph.node)
 
 
 def test_the_batch_stays_free_in_it(described: tuple[str, onnx.ModelProto]) -> None:
     graph = described[1].graph
     for each in (*graph.input, *graph.output):
         assert each.type.tensor_type.shape.dim[0].dim_param == "batch"
-    depending = {each.name for each in graph.input}
-    for node in graph.node:
-        depending |= set(node.output) if depending & set(node.input) else set()
-    sizes = {each.name: each.type.tensor_type.shape.dim for each in graph.value_info if each.name in depending}
+    sizes = {each.name: each.type.tensor_type.shape.dim for each in graph.value_info}
     seen_by_the_exporter = 2
     assert not any(size[0].dim_value == seen_by_the_exporter for size in sizes.values() if len(size) > 1)
 

@@ -1,7 +1,8 @@
 """Files of weights in few bits, by every method: how large they are, and that they answer as the network in memory."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from torch import nn
 from app.core.architectures import NetworkArchitecture
 from app.core.errors import Invalid
 from app.core.job_files import ModelFile
+from app.core.measurements import OutputFormat
 from app.core.recipes import FloatCasting, Step, WeightQuantization
 from app.core.tasks import Compression
+from app.core.wanted_files import SUFFIXES as SUFFIX_OF
 from tests.worker.jobs import compress, file_of, inspected, job_folder, measured
 from tests.worker.networks import CLASSES, NETWORKS, Example
 from worker.applying import applied
@@ -29,7 +32,12 @@ from worker.run import Run
 METHODS = (("affine", 4), ("estimation", 3), ("ternary", 2), ("binary", 1), ("kmeans", 4), ("kmeans", 8))
 # In ONNX these have kernels, which round activations to int8.
 ROUNDING_ACTIVATIONS = {("affine", 4), ("ternary", 2)}
-SUFFIXES = (".onnx", ".torchscript.pt", ".safetensors")
+FORMATS: tuple[OutputFormat, ...] = ("onnx", "torchscript", "state_dict")
+
+
+def most_bytes(bits: int, weights: int) -> float:
+    """A tenth more for scales, and 16 KB for all else."""
+    return 1.1 * bits / 8 * weights + 16 * 1024
 
 
 class Wide(nn.Module):
@@ -73,14 +81,12 @@ def test_files_have_so_many_bits_a_weight_and_answer_as_in_memory(
 ) -> None:
     folder, model = wide
     step = WeightQuantization.model_validate({"method": method, "bits": bits})
-    compression = compress(folder, (step,), outputs=("onnx", "torchscript", "state_dict"), model=model)
+    compression = compress(folder, (step,), outputs=FORMATS, model=model)
     measured(folder, model, compression.files[0])
     weights = sum(parameter.numel() for parameter in Wide().parameters() if parameter.ndim > 1)
-    code = (folder / file_of(compression, "model.float32.torchscript.pt").path).stat().st_size - 4 * weights
-    for suffix in SUFFIXES:
+    for suffix in map(SUFFIX_OF.__getitem__, FORMATS):
         file = file_of(compression, f"model{suffix}")
-        most = 1.1 * bits / 8 * weights + 16 * 1024 + (code if suffix == ".torchscript.pt" else 0)
-        assert (folder / file.path).stat().st_size <= most, suffix
+        assert (folder / file.path).stat().st_size <= most_bytes(bits, weights), suffix
         found = measured(folder, model, file).verified
         if suffix == ".onnx" and (method, bits) in ROUNDING_ACTIVATIONS:
             assert found.cosine > 0.9999
@@ -111,15 +117,48 @@ def loaded(wide: tuple[Path, ModelFile]) -> Network:
     "step", EVERY_WIDTH, ids=lambda step: f"{getattr(step, 'method', step.technique)} {bits_of(step)}"
 )
 def test_a_packed_file_has_no_more_bytes_than_its_bits_take(step: Step, loaded: Network, tmp_path: Path) -> None:
-    """A tenth more for scales and 16 KB for all else; an archive has its code besides, which is there without bits."""
-    run = Run(0, lambda _message: None, loaded)
-    packed = applied(step, loaded, run, 0)
-    weights = sum(parameter.numel() for parameter in loaded.module.parameters() if parameter.ndim > 1)
-    for output, suffix in zip(("onnx", "torchscript", "state_dict"), SUFFIXES, strict=True):
-        export(packed, output, tmp_path / f"model{suffix}")
-        code = 16 * 1024 if output == "torchscript" else 0
-        size = (tmp_path / f"model{suffix}").stat().st_size
-        assert size <= 1.1 * bits_of(step) / 8 * weights + 16 * 1024 + code, output
+    check_sizes(step, loaded, FORMATS, tmp_path)
+
+
+def check_sizes(step: Step, network: Network, outputs: Sequence[OutputFormat], folder: Path) -> None:
+    packed = applied(step, network, Run(0, lambda _message: None, network), 0)
+    weights = sum(parameter.numel() for parameter in network.module.parameters() if parameter.ndim > 1)
+    for output in outputs:
+        path = folder / f"model{SUFFIX_OF[output]}"
+        export(packed, output, path)
+        assert path.stat().st_size <= most_bytes(bits_of(step), weights), output
+
+
+class Deep(nn.Module):
+    """Ten small convolutions, each with a norm: more names and operators than weights in few bits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = [1, 16, 16, 16, 32, 32, 32, 32, 64, 64, 64]
+        pairs = pairwise(sizes)
+        self.layers = nn.Sequential(*(nn.Sequential(nn.Conv2d(*pair, 3), nn.BatchNorm2d(pair[1])) for pair in pairs))
+        self.head = nn.Linear(64, CLASSES)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(images).mean(dim=(2, 3)))
+
+
+MANY_PARTS: dict[str, tuple[Example, tuple[OutputFormat, ...]]] = {
+    "recurrent": (
+        Example(lambda: Recurrent(lambda: nn.LSTM(12, 64, 2, batch_first=True, bidirectional=True)), (5, 12)),
+        ("onnx", "torchscript", "state_dict"),
+    ),
+    "deep": (Example(Deep, (1, 24, 24)), ("onnx", "state_dict")),
+}
+
+
+@pytest.mark.parametrize("bits", [4, 3, 2, 1])
+@pytest.mark.parametrize("name", MANY_PARTS)
+def test_so_has_one_of_many_small_parts(name: str, bits: int, tmp_path: Path) -> None:
+    example, outputs = MANY_PARTS[name]
+    folder = job_folder(tmp_path / "job", example)
+    network = load_upload(inspected(folder, with_data=False)[0], folder, None)
+    check_sizes(WeightQuantization(bits=bits), network, outputs, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +168,9 @@ def test_networks_of_every_kind(name: str, method: str, bits: int, tmp_path: Pat
     folder = job_folder(tmp_path / "job", NETWORKS[name])
     model, _ = inspected(folder)
     step = WeightQuantization.model_validate({"method": method, "bits": bits})
-    compression = compress(folder, (step,), outputs=("onnx", "torchscript", "state_dict"), model=model)
+    compression = compress(folder, (step,), outputs=FORMATS, model=model)
     measured(folder, model, compression.files[0])
-    for suffix in SUFFIXES:
+    for suffix in map(SUFFIX_OF.__getitem__, FORMATS):
         found = measured(folder, model, file_of(compression, f"model{suffix}"))
         assert found.verified.cosine > (0.98 if suffix == ".onnx" else 0.99999), suffix
     assert any("can't see" in warning for warning in compression.warnings) == (method == "gptq")
