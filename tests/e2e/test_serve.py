@@ -70,7 +70,7 @@ def test_an_api_that_is_killed_answers_again_within_five_seconds(service: Servic
 
 def test_a_worker_that_is_killed_is_started_again_within_five_seconds(service: Service) -> None:
     """It may take longer until it is at work: it loads torch and tries its sandbox first."""
-    assert any(replace(service, "worker")[0] < 5 for _ in range(3))
+    assert replace(service, "worker")[0] < 5
 
 
 def test_a_request_waits_while_the_api_is_started_again(service: Service) -> None:
