@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from app.core.details import Value
-from worker.exporting.onnx import layer_of
+from worker.exporting.onnx import layer_named, layer_of
 from worker.quantization.ranges import Grid, Ranges
 from worker.quantization.rounding import Rounding
 from worker.quantization.weighted_nodes import WeightedNode, weighted_nodes
@@ -17,12 +17,18 @@ from worker.quantization.weighted_nodes import WeightedNode, weighted_nodes
 def layer_table(
     model: onnx.ModelProto, ranges: Ranges, rounding: Rounding, in_float: Collection[str]
 ) -> Iterator[Mapping[str, Value]]:
-    """A row for each layer with weights; where it stays in float32 it has its name alone."""
+    """A row for each layer with weights; where it stays in float32 it has no numbers, and where it is an embedding.
+
+    Embeddings come first, as in the networks that have some.
+    """
+    for name in _embeddings(model):
+        yield {"layer": layer_named(name), "bits": 32 if name in in_float else 8, "computed_in": "float32"}
     for node in weighted_nodes(model):
+        layer = {"layer": layer_of(node.node)}
         if node.node.name in in_float:
-            yield {"layer": layer_of(node.node), "bits": 32}
+            yield {**layer, "bits": 32, "computed_in": "float32"}
         else:
-            yield {"layer": layer_of(node.node), "bits": 8, **_weights(node, rounding), **_inputs(node, ranges)}
+            yield {**layer, "bits": 8, "computed_in": "int8", **_weights(node, rounding), **_inputs(node, ranges)}
 
 
 def decibels(error: float) -> float | None:
@@ -69,6 +75,13 @@ def of_inputs(grid: Grid) -> dict[str, Value]:
         "input_scale": grid.scale,
         "input_zero_point": grid.zero_point,
     }
+
+
+def _embeddings(model: onnx.ModelProto) -> list[str]:
+    """Names of lookups in tables that are stored; what isn't a layer's own has no name of a layer."""
+    tables = {w.name for w in model.graph.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.dims) == 2}
+    lookups = [node for node in model.graph.node if node.op_type == "Gather" and node.input[0] in tables]
+    return [str(node.name) for node in lookups if layer_of(node)]
 
 
 def _weights(node: WeightedNode, rounding: Rounding) -> dict[str, Value]:

@@ -24,7 +24,7 @@ from worker.quantization.int8_embedding import Int8Embedding
 from worker.quantization.layer_table import RoundedWeights
 from worker.quantization.range_of_values import RangeOfValues
 
-STATIC_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+STATIC_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.Embedding)
 DYNAMIC_LAYERS = (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
 _SIX = 6.0
 
@@ -46,29 +46,39 @@ def with_static_kernels(
     per_channel: bool,
     largest_weight: int,
 ) -> fx.GraphModule:
-    """A copy whose `layers`, and what lies between them, work on 8-bit integers.
+    """A copy whose `layers`, and what lies between them, work on 8-bit integers; embeddings only store them.
 
     The ranges of activations are found on `batches` of the module's inputs by `method`, see `ranges.py`.
     """
     chosen = _qconfig(method, largest_weight, per_channel=per_channel)
+    copied = deepcopy(module)
+    tables = {name: each for name in layers if isinstance(each := copied.get_submodule(name), nn.Embedding)}
+    computing = [name for name in layers if name not in tables]
+    last = last_linear_layers(copied, computing)
+    converted, aside = _converted(copied, [name for name in computing if name not in last], batches, chosen)
+    aside |= {name: _LastLinear.made_of(aside[name], chosen) for name in last}
+    aside |= {name: Int8Embedding(table, per_channel=per_channel) for name, table in tables.items()}
+    for name, layer in aside.items():
+        converted.set_submodule(name, layer)
+    return converted
+
+
+def _converted(
+    module: fx.GraphModule, layers: Collection[str], batches: Iterable[Sequence[Tensor]], chosen: QConfig
+) -> tuple[fx.GraphModule, dict[str, nn.Module]]:
+    """With stand-ins for all other layers, which are the second answer."""
     batches = iter(batches)
     first = next(batches)
-    copied = deepcopy(module)
-    last = last_linear_layers(copied, layers)
-    between = [name for name in layers if name not in last]
-    capped = _with_plain_relus(copied, between)
-    inside = between_int8_layers(copied, between)
-    aside = _set_aside(copied, {*between, *(node.target for node in inside)})
+    capped = _with_plain_relus(module, layers)
+    inside = between_int8_layers(module, layers)
+    aside = _set_aside(module, {*layers, *(node.target for node in inside)})
     with _deprecated(), torch.no_grad():
-        observed = prepare_fx(copied, _mapping(copied, between, inside, chosen), tuple(first), _ASIDE)
+        observed = prepare_fx(module, _mapping(module, layers, inside, chosen), tuple(first), _ASIDE)
         _cap(observed, capped)
         observed(*first)
         for batch in batches:
             observed(*batch)
-        converted = convert_fx(observed)
-    for name, layer in aside.items():
-        converted.set_submodule(name, _LastLinear.made_of(layer, chosen) if name in last else layer)
-    return converted
+        return convert_fx(observed), aside
 
 
 def with_dynamic_kernels(module: fx.GraphModule, layers: Collection[str], *, per_channel: bool) -> fx.GraphModule:

@@ -41,6 +41,7 @@ from worker.run import Run
 from worker.techniques import apply
 from worker.techniques.onnx_int8 import (
     check_holds_int8,
+    has_weights,
     needs_reduced_range,
     nodes_reading_inputs,
     unselected_nodes,
@@ -52,6 +53,8 @@ from worker.techniques.torchscript_int8 import static_in_torch
 # They have no int8 kernels: quantizing around them would only cost accuracy.
 KEPT_IN_FLOAT = frozenset({"BatchNormalization", "InstanceNormalization", "LayerNormalization"})
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+# With embeddings, whose rows are stored in int8 and computed with in float32.
+STORED = WEIGHTED | {"Gather"}
 JUDGED_EXAMPLES = 32
 RECURRENT_STAY_FLOAT = (
     "There are no static int8 kernels for recurrent layers: they stay in float32. A dynamic_quantization step "
@@ -243,7 +246,7 @@ class InTorch:
             target = Path(folder, "quantized.onnx")
             quantizer = StaticQuantizer(self.step, self.run, self.data, float_onnx(self.network), target, self.known)
             plan = quantizer.plan()
-        in_float = {layer_of(n) for n in plan.model.graph.node if n.op_type in WEIGHTED and n.name in plan.in_float}
+        in_float = {layer_of(n) for n in plan.model.graph.node if n.op_type in STORED and n.name in plan.in_float}
         return static_in_torch(self.step, module, self.data, plan.model, in_float, quantizer.rounding.largest, self.run)
 
 
@@ -257,10 +260,10 @@ def calibrated_by_onnx(step: StaticQuantization | QuantizationAwareTraining) -> 
 
 def nodes_in_float(step: StaticQuantization, model: onnx.ModelProto) -> list[str]:
     kept = [str(node.name) for node in model.graph.node if node.op_type in KEPT_IN_FLOAT]
-    return unselected_nodes(step, model, WEIGHTED) + kept
+    return unselected_nodes(step, model, STORED) + kept
 
 
 def _of_layers(model: onnx.ModelProto, patterns: Sequence[str], step: StaticQuantization) -> list[str]:
-    nodes = [node for node in model.graph.node if node.op_type in WEIGHTED]
+    nodes = [node for node in model.graph.node if node.op_type in STORED and has_weights(node, model)]
     chosen = matching(step, patterns, dict.fromkeys(layer_of(node) for node in nodes))
     return [str(node.name) for node in nodes if layer_of(node) in chosen]

@@ -1,6 +1,6 @@
 """What both int8 techniques make of a TorchScript archive: layers of torch that compute in int8."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 
 import onnx
@@ -17,7 +17,6 @@ from worker.packing.rounding import rounded
 from worker.quantization.adjusted_weights import take_over_adjusted
 from worker.quantization.batch_norm_folding import fold_batch_norms
 from worker.quantization.calibration_data import CalibrationData
-from worker.quantization.int8_embedding import Int8Embedding
 from worker.quantization.layer_table import RoundedWeights
 from worker.quantization.stored_in_int8 import tell_rounded
 from worker.quantization.torch_int8 import (
@@ -30,6 +29,7 @@ from worker.quantization.torch_int8 import (
 from worker.run import Run
 
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+STATIC = (*WEIGHTED, nn.Embedding)
 DYNAMIC = (nn.Linear, nn.LSTM, nn.GRU, nn.Embedding)
 # Their weights are stored in int8, and made float32 in each call.
 UNPACKED = (nn.RNN,)
@@ -49,28 +49,17 @@ def static_in_torch(
     folded = deepcopy(module)
     fold_batch_norms(folded)
     take_over_adjusted(folded, adjusted, next(iter(data)))
-    chosen = [n for n, each in layers_of(folded).items() if isinstance(each, WEIGHTED) and n not in in_float]
+    chosen = [n for n, each in layers_of(folded).items() if isinstance(each, STATIC) and n not in in_float]
     layers = _with_kernels(step, folded, chosen, static_can, run)
-    with_tables = with_dynamic_kernels(folded, list(_tables(step, folded, run)), per_channel=step.per_channel)
     batches = ([torch.from_numpy(array) for array in feed.values()] for feed in data)
     return with_static_kernels(
-        with_tables,
+        folded,
         layers,
         batches,
         method=step.calibration,
         per_channel=step.per_channel,
         largest_weight=largest_weight,
     )
-
-
-def _tables(step: StaticQuantization, module: fx.GraphModule, run: Run) -> Iterator[str]:
-    """Embeddings, of which only rows that are looked up become float32."""
-    left_alone = layers_left_alone(step, module)
-    for name, layer in layers_of(module).items():
-        if type(layer) is nn.Embedding and name not in left_alone:
-            told = dynamic_weights(layer, Int8Embedding(layer, per_channel=step.per_channel))
-            run.detail("Layers", layer=name, bits=8, computed_in="float32", **told.row())
-            yield name
 
 
 def dynamic_in_torch(

@@ -1,6 +1,5 @@
 """Techniques that store and compute with fewer bits."""
 
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -16,7 +15,6 @@ STATIC_LAYERS = frozenset({"Conv1d", "Conv2d", "Conv3d", "Linear"})
 BATCH_NORMS = frozenset({"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"})
 DYNAMIC_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN", "Embedding"})
 
-_TORCH: frozenset[OutputFormat] = frozenset({"torchscript"})
 # For each output a scale and a zero point, of the weights and in static quantization of the bias; and for each layer
 # the operators that quantize what it reads and answers.
 _DYNAMIC_SCALE_BYTES, _STATIC_SCALE_BYTES = 5, 14
@@ -29,8 +27,7 @@ def in_int8(network: ExpectedNetwork, step: StepBase) -> ExpectedNetwork:
     def stored(layer: ExpectedLayer) -> ExpectedLayer:
         if layer.type not in STATIC_LAYERS | {"Embedding"} or not step.touches(layer):
             return layer
-        in_int8 = layer.stored(8, _STATIC_SCALE_BYTES, _OPERATOR_BYTES)
-        return replace(in_int8, float_in=_TORCH) if layer.type == "Embedding" else in_int8
+        return layer.stored(8, _STATIC_SCALE_BYTES, _OPERATOR_BYTES)
 
     return network.changed(stored)
 

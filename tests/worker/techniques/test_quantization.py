@@ -102,6 +102,15 @@ def test_static_int8_leaves_out_what_it_is_told(tmp_path: Path, fields: dict, ke
     assert int8_weights(quantized(tmp_path / "job", "cnn", StaticQuantization(**fields))) == kept
 
 
+@pytest.mark.parametrize("fields", [{"exclude": ("embedding",)}, {"keep_float": ("embedding",)}], ids=str)
+def test_static_int8_leaves_embeddings_out_when_it_is_told_to(tmp_path: Path, fields: dict) -> None:
+    tables = [
+        next(w.data_type for w in quantized(tmp_path / folder, "transformer", step).graph.initializer if 50 in w.dims)
+        for folder, step in (("all", StaticQuantization()), ("told", StaticQuantization(**fields)))
+    ]
+    assert tables == [onnx.TensorProto.UINT8, onnx.TensorProto.FLOAT]
+
+
 def test_equal_names_in_different_blocks_are_told_apart(tmp_path: Path) -> None:
     model = quantized(tmp_path / "job", "residual", StaticQuantization(only=("blocks.1.conv1",)))
     assert int8_weights(model) == {(32, 16, 3, 3)}

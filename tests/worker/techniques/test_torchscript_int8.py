@@ -203,20 +203,6 @@ def test_answers_beyond_those_of_calibration_are_not_cut_off(tmp_path: Path) -> 
     assert not in_float(tmp_path)
 
 
-def test_static_int8_holds_embeddings_too(tmp_path: Path) -> None:
-    (step,) = written(tmp_path, KINDS["words"], STATIC).steps
-    assert not in_float(tmp_path)
-    inputs = KINDS["words"].inputs(3)
-    assert likeness(KINDS["words"].network(), archive(tmp_path)(inputs), inputs) > 0.99
-    rows = {row[0]: row for table in step.details if table.title == "Layers" for row in table.rows}
-    assert rows["words"][1] == 8
-
-
-def test_an_embedding_that_is_left_out_stays_in_float(tmp_path: Path) -> None:
-    written(tmp_path, KINDS["words"], StaticQuantization(only=("head",)))
-    assert in_float(tmp_path) == {"words.weight"}
-
-
 def test_what_is_kept_in_float_is_kept_here_too(tmp_path: Path) -> None:
     written(tmp_path, KINDS["cnn"], StaticQuantization(keep_float=("conv1",), exclude=("fc",)))
     assert in_float(tmp_path) == {"conv1.weight", "fc.weight"}
@@ -270,3 +256,20 @@ def test_calibration_data_decide_the_ranges(tmp_path: Path) -> None:
     signs = example.inputs(4).sign()
     once, much = archive(tmp_path)(100 * signs), archive(tmp_path)(1000 * signs)
     assert np.array_equal(once.numpy(), much.numpy())
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [({}, set()), ({"exclude": ("words",)}, {"words.weight"}), ({"only": ("head",)}, {"words.weight"})],
+)
+def test_static_int8_stores_embeddings_unless_it_is_told_not_to(fields: dict, kept: set[str], tmp_path: Path) -> None:
+    compression = written(tmp_path, KINDS["words"], StaticQuantization(**fields))
+    assert in_float(tmp_path) == kept
+    table = next(each for each in compression.steps[0].details if each.title == "Layers")
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert {row["layer"]: (row["bits"], row["computed in"]) for row in rows} == {
+        "words": (32 if kept else 8, "float32"),
+        "head": (8, "int8"),
+    }
+    inputs = KINDS["words"].inputs(3)
+    assert likeness(KINDS["words"].network(), archive(tmp_path)(inputs), inputs) > 0.99
