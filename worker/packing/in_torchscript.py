@@ -5,7 +5,7 @@ refused in uploads for that reason.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,8 @@ _NEUTRAL = {"scale": torch.ones(1), "zero_point": torch.zeros(1, dtype=torch.uin
 def pack_archive(path: Path, packed: Mapping[str, Packed]) -> None:
     """Rewrites the file. `packed` by the archive's names of parameters."""
     archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-    modules = {name: one for name, one in archive.named_modules() if not one._c.hasattr(FLAT_WEIGHTS)}
-    reads = [(graph, node) for graph in _graphs(archive) for node in graph.findAllNodes("prim::GetAttr")]
-    kinds = _kinds(modules, packed)
-    for _, node in reads:
-        if str(node.output().type()) != "Tensor":  # such as a bias that may be None
-            kinds.pop(_place(node), None)
-    for place in _not_alike(modules, packed, kinds):
-        kinds.pop(place)
+    modules, reads = _modules(archive), _reads(archive)
+    kinds = _storable(modules, reads, packed)
     for name, module in modules.items():
         _store(module, name, packed, kinds)
     for graph, node in reads:
@@ -39,18 +33,45 @@ def pack_archive(path: Path, packed: Mapping[str, Packed]) -> None:
     torch.jit.save(archive, str(path))
 
 
+def stored_packed(archive: Any, packed: Mapping[str, Packed]) -> set[str]:
+    """Those names of `packed` that `pack_archive` would store so: the archive's code can't unpack the others."""
+    modules = _modules(archive)
+    kinds = _storable(modules, _reads(archive), packed)
+    return {path for path in packed if _kind_at(modules, path) in kinds}
+
+
+def _modules(archive: Any) -> dict[str, Any]:
+    return {name: one for name, one in archive.named_modules() if not one._c.hasattr(FLAT_WEIGHTS)}
+
+
+def _reads(archive: Any) -> list[tuple[Any, Any]]:
+    return [(graph, node) for graph in _graphs(archive) for node in graph.findAllNodes("prim::GetAttr")]
+
+
+def _storable(
+    modules: Mapping[str, Any], reads: Sequence[tuple[Any, Any]], packed: Mapping[str, Packed]
+) -> dict[tuple[str, str], Packed]:
+    kinds = _kinds(modules, packed)
+    for _, node in reads:
+        if str(node.output().type()) != "Tensor":  # such as a bias that may be None
+            kinds.pop(_place(node), None)
+    unlike = _not_alike(modules, packed, kinds)
+    return {place: one for place, one in kinds.items() if place not in unlike}
+
+
 def _place(read: Any) -> tuple[str, str]:
     return str(read.inputsAt(0).type()), str(read.s("name"))
 
 
 def _kinds(modules: Mapping[str, Any], packed: Mapping[str, Packed]) -> dict[tuple[str, str], Packed]:
     """An example of what is packed, by the type of the module and the name there: modules of one type share code."""
-    kinds: dict[tuple[str, str], Packed] = {}
-    for path, one in packed.items():
-        owner, _, name = path.rpartition(".")
-        if owner in modules:
-            kinds[str(modules[owner]._c._type()), name] = one
-    return kinds
+    places = ((_kind_at(modules, path), one) for path, one in packed.items())
+    return {place: one for place, one in places if place is not None}
+
+
+def _kind_at(modules: Mapping[str, Any], path: str) -> tuple[str, str] | None:
+    owner, _, name = path.rpartition(".")
+    return (str(modules[owner]._c._type()), name) if owner in modules else None
 
 
 def _not_alike(

@@ -1,21 +1,32 @@
 """A network whose weights are what its packed ones unpack to."""
 
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from worker.archives.module import ArchiveModule
 from worker.network import Network, layers_of
+from worker.packing.in_torchscript import stored_packed
 from worker.packing.packed import Packed, is_taken
 
+Pack = Callable[[str, nn.Parameter], Packed | None]
+Tell = Callable[[Sequence[str]], None]
+NOT_STORED = (
+    "{names}: in this archive they can't be stored in fewer bits, so they stay as they were, in float32. Its own code "
+    "would have to unpack them, and it is shared with modules that aren't packed alike, or (in recurrent layers) holds "
+    "them a second time. Let `only` and `exclude` choose all modules of one class or none of them, or take 8 bits by "
+    "weight_quantization, which may differ between them."
+)
 
-def with_packed(
-    network: Network, left_alone: Collection[str], pack: Callable[[str, nn.Parameter], Packed | None]
-) -> Network:
+
+def with_packed(network: Network, left_alone: Collection[str], pack: Pack, tell: Tell = lambda _names: None) -> Network:
     """`pack` answers None for a parameter that stays as it is. One that is packed already stays so, too; and one for
-    which there is no place beside other tensors."""
+    which there is no place beside other tensors. `tell` is given the names of those that an archive which keeps its own
+    forward can't hold so: rounding them would lose quality for nothing."""
     module = deepcopy(network.module)
     owners, names = layers_of(module), module.state_dict().keys()
     packed: dict[str, Packed] = {}
@@ -25,9 +36,42 @@ def with_packed(
         stays = layer in left_alone or name in network.packed or is_taken(name, names)
         found = None if stays else pack(name, parameter if network.runs else _single(parameter))
         if found is not None:
-            _set(parameter, found.unpacked())
             packed[name] = found
-    return replace(network, module=module, packed={**network.packed, **packed})
+    lost = _not_stored(network, packed)
+    if lost:
+        tell(lost)
+    kept = {name: one for name, one in packed.items() if name not in lost}
+    for name, one in kept.items():
+        _set(module.get_parameter(name), one.unpacked())
+    return replace(network, module=module, packed={**network.packed, **kept})
+
+
+def packed_alike(network: Network, layers: Sequence[str]) -> list[tuple[str, ...]]:
+    """Which of the layers must have the same bits: in an archive that keeps its own forward, those that share code."""
+    module: nn.Module = network.module
+    if not isinstance(module, ArchiveModule):
+        return [(layer,) for layer in layers]
+    together, own = defaultdict[str, list[str]](list), layers_of(module)
+    for layer in layers:
+        name, _ = next(own[layer].named_parameters(layer, recurse=False))
+        owner = module.place_of[name].rpartition(".")[0]
+        together[str(module.kept.modules[owner]._c._type())].append(layer)
+    return [tuple(names) for names in together.values()]
+
+
+def named(names: Sequence[str], shown: int = 5) -> str:
+    """A few of them, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(f"`{name}`" for name in names[:shown]) + more
+
+
+def _not_stored(network: Network, packed: Mapping[str, Packed]) -> list[str]:
+    module: nn.Module = network.module
+    if not isinstance(module, ArchiveModule):
+        return []
+    everything = {module.place_of[name]: one for name, one in {**network.packed, **packed}.items()}
+    stored = stored_packed(module.kept.archive, everything)
+    return [name for name in packed if module.place_of[name] not in stored]
 
 
 def _single(parameter: nn.Parameter) -> nn.Parameter:

@@ -13,7 +13,7 @@ from worker.network import Network
 from worker.packing.float8 import to_float8
 from worker.packing.in_onnx import RECURRENT, Weight, pack_file
 from worker.packing.in_openvino import cast_weights
-from worker.packing.network import with_packed
+from worker.packing.network import NOT_STORED, named, with_packed
 from worker.packing.packed import Cast, Float8, bytes_of
 from worker.packing.table import row_of_cast
 from worker.run import Run
@@ -49,7 +49,7 @@ def float_casting(step: FloatCasting, network: Network, run: Run) -> Network:
     def pack_in_openvino(source: Path, target: Path) -> None:
         cast_weights(source, target, step.dtype, left_alone, computed_in_it=step.compute != "float32")
 
-    packed = with_packed(network, left_alone, pack)
+    packed = with_packed(network, left_alone, pack, lambda lost: run.warn(NOT_STORED.format(names=named(lost))))
     stored = packed.changed_after_export("onnx", pack_in_onnx).changed_after_export("openvino", pack_in_openvino)
     return computing_in_bfloat16(step, network, stored, run)
 

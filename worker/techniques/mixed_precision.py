@@ -12,7 +12,7 @@ from app.core.recipes import MixedPrecision, WeightQuantization
 from worker.exporting.sizes import written_bytes
 from worker.layer_selection import selected
 from worker.network import Network, layers_of
-from worker.packing.network import with_packed
+from worker.packing.network import packed_alike, with_packed
 from worker.packing.packed import Packed, bytes_of
 from worker.quantization.bit_allocation import Allocation, Precision, allocations, size_of
 from worker.quantization.layer_table import decibels
@@ -49,8 +49,10 @@ def mixed_precision(step: MixedPrecision, network: Network, run: Run) -> Network
 
 @dataclass(frozen=True)
 class _Variant:
-    """A layer's weights in so many bits, by name, and what they take and do."""
+    """A layer's weights in so many bits, by name, and what they take and do; or those of several layers, where all of
+    them must have as many."""
 
+    layers: Sequence[str]
     packed: Mapping[str, Packed]
     precision: Precision
 
@@ -58,14 +60,15 @@ class _Variant:
 def _variants(
     step: MixedPrecision, layers: Sequence[str], network: Network, run: Run, yardstick: Yardstick
 ) -> dict[str, dict[int, _Variant]]:
-    """By layer and bits. Of layers that have weights to pack; all of these can stay in float32."""
+    """By bits, and by layer or the first of those that must have as many. Of layers that have weights to pack; all of
+    these can stay in float32."""
     found: dict[str, dict[int, _Variant]] = {}
-    for number, layer in enumerate(layers):
-        run.progress(MEASURED * number / len(layers), f"Measuring how many bits {layer} needs")
-        packed = {bits: _packed_alone(step, bits, layer, network, run) for bits in step.bits}
+    for number, alike in enumerate(units := packed_alike(network, layers)):
+        run.progress(MEASURED * number / len(units), f"Measuring how many bits {', '.join(alike)} needs")
+        packed = {bits: _packed_alone(step, bits, alike, network, run) for bits in step.bits}
         if any(packed.values()):
-            found[layer] = {FLOAT_BITS: _measured(layer, FLOAT_BITS, {}, network, None)}
-            found[layer] |= {bits: _measured(layer, bits, of, network, yardstick) for bits, of in packed.items() if of}
+            found[alike[0]] = {FLOAT_BITS: _measured(alike, FLOAT_BITS, {}, network, None)}
+            found[alike[0]] |= {b: _measured(alike, b, of, network, yardstick) for b, of in packed.items() if of}
     if not found:
         raise Problem(
             f"{step.technique} found no weight that would be smaller in {' or '.join(map(str, step.bits))} bits. Leave "
@@ -76,10 +79,12 @@ def _variants(
     return found
 
 
-def _packed_alone(step: MixedPrecision, bits: int, layer: str, network: Network, run: Run) -> Mapping[str, Packed]:
+def _packed_alone(
+    step: MixedPrecision, bits: int, layers: Sequence[str], network: Network, run: Run
+) -> Mapping[str, Packed]:
     try:
-        changed = weight_quantization(_stored(step, bits, [layer]), network, run.silenced())
-    except Problem:  # too small a layer
+        changed = weight_quantization(_stored(step, bits, layers), network, run.silenced())
+    except Problem:  # too small a layer, or an archive that can't hold it so
         return {}
     return {name: packed for name, packed in changed.packed.items() if name not in network.packed}
 
@@ -90,12 +95,16 @@ def _stored(step: MixedPrecision, bits: int, layers: Sequence[str]) -> WeightQua
 
 
 def _measured(
-    layer: str, bits: int, packed: Mapping[str, Packed], network: Network, yardstick: Yardstick | None
+    layers: Sequence[str], bits: int, packed: Mapping[str, Packed], network: Network, yardstick: Yardstick | None
 ) -> _Variant:
-    own = network.module.get_submodule(layer).named_parameters(layer, recurse=False)
-    size = sum(bytes_of(packed[n]) if n in packed else p.numel() * p.element_size() for n, p in own)
+    size = sum(_bytes_in(layer, packed, network) for layer in layers)
     damage = yardstick.error(_with(network, packed)) if yardstick else 0.0
-    return _Variant(packed, Precision(bits, size, damage))
+    return _Variant(layers, packed, Precision(bits, size, damage))
+
+
+def _bytes_in(layer: str, packed: Mapping[str, Packed], network: Network) -> int:
+    own = network.module.get_submodule(layer).named_parameters(layer, recurse=False)
+    return sum(bytes_of(packed[n]) if n in packed else p.numel() * p.element_size() for n, p in own)
 
 
 def _with(network: Network, packed: Mapping[str, Packed]) -> Network:
@@ -122,7 +131,7 @@ class _Trial:
     def changed(self, allocation: Allocation, run: Run | None = None) -> Network:
         layers = defaultdict[int, list[str]](list)
         for layer, precision in allocation.items():
-            layers[precision.bits].append(layer)
+            layers[precision.bits].extend(self.variants[layer][precision.bits].layers)
         network = self.network
         for bits in sorted(layers.keys() - {FLOAT_BITS}):
             network = weight_quantization(_stored(self.step, bits, layers[bits]), network, run or self.run)
@@ -191,16 +200,16 @@ def _out_of_reach(step: MixedPrecision, budget: int, smallest: int) -> Invalid:
 
 
 def _tell(trial: _Trial, allocation: Allocation) -> None:
-    for layer, variants in trial.variants.items():
-        sizes = {bits: each.precision.size_bytes for bits, each in variants.items()}
-        chosen = allocation[layer]
+    for first, variants in trial.variants.items():
+        chosen = variants[allocation[first].bits]
         errors = {
             f"sqnr_db_in_{bits}_bits": decibels(each.precision.damage)
             for bits, each in sorted(variants.items())
             if bits != FLOAT_BITS
         }
-        trial.run.detail(
-            "Layers", layer=layer, bits=chosen.bits, bytes=chosen.size_bytes, bytes_before=sizes[FLOAT_BITS], **errors
-        )
+        for layer in chosen.layers:
+            size, before = (_bytes_in(layer, packed, trial.network) for packed in (chosen.packed, {}))
+            bits = chosen.precision.bits
+            trial.run.detail("Layers", layer=layer, bits=bits, bytes=size, bytes_before=before, **errors)
     if all(precision.bits == FLOAT_BITS for precision in allocation.values()):
         trial.run.warn("Every layer stays in float32: the budget leaves nothing to save, or asks for nothing.")

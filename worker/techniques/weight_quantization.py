@@ -1,11 +1,12 @@
 """Storage of weights in 8 bits to 1. The methods stand in `worker/packing`, each with its source."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from app.core.details import Value
 from app.core.errors import Problem
 from app.core.recipes import WeightQuantization
 from worker.importance.gram_matrices import gram_matrices
@@ -16,7 +17,7 @@ from worker.packing.in_file import found_again
 from worker.packing.in_onnx import Weight, pack_file
 from worker.packing.in_openvino import compress_weights
 from worker.packing.methods import quantized
-from worker.packing.network import with_packed
+from worker.packing.network import NOT_STORED, named, with_packed
 from worker.packing.packed import Codebook, Grouped, Joined, Packed, RowsScaled, bytes_of
 from worker.packing.table import row_of
 from worker.run import Run
@@ -36,6 +37,8 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
     left_alone = layers_left_alone(step, network.module)
     grams = gram_matrices(network, run) if step.method == "gptq" else {}
     run.progress(0.0, f"Rounding weights to {step.bits} bits")
+    rows: dict[str, dict[str, Value]] = {}
+    lost: list[str] = []
 
     def pack(name: str, parameter: nn.Parameter) -> Grouped | Codebook | None:
         if name in grams:
@@ -45,12 +48,16 @@ def weight_quantization(step: WeightQuantization, network: Network, run: Run) ->
             values = parameter.detach() if network.runs else parameter.detach().float()
             packed = _if_smaller(parameter, _packed(step, values, parameter.shape[0] if parameter.ndim else 1))
         if packed is not None:
-            run.detail(_TABLE, **row_of(name, parameter.detach(), packed))
+            rows[name] = row_of(name, parameter.detach(), packed)
         return packed
 
-    changed = with_packed(network, left_alone, pack)
+    changed = with_packed(network, left_alone, pack, lost.extend)
     if not changed.packed.keys() - network.packed.keys():
-        raise _nothing_quantized(step)
+        raise _nothing_quantized(step, lost)
+    if lost:
+        run.warn(NOT_STORED.format(names=named(lost)))
+    for name in [each for each in rows if each in changed.packed]:
+        run.detail(_TABLE, **rows[name])
     if grams:
         _warn_of_unseen(run, (changed.packed.keys() - network.packed.keys()) - grams.keys())
     if "openvino" in run.formats and any(isinstance(layer, nn.RNNBase) for layer in network.module.modules()):
@@ -95,10 +102,13 @@ def _warn_of_unseen(run: Run, names: Collection[str]) -> None:
         run.warn(f"gptq can't see what these weights multiply; they are rounded plainly (affine): {shown}.")
 
 
-def _nothing_quantized(step: WeightQuantization) -> Problem:
-    return Problem(
+def _nothing_quantized(step: WeightQuantization, lost: Sequence[str]) -> Problem:
+    none_smaller = (
         f"{step.technique} found no weight of {FEWEST_WEIGHTS} values or more that would be smaller in {step.bits} "
-        f"bits by the method {step.method}. Leave the step out, or widen `only` and `exclude`.",
+        f"bits by the method {step.method}. Leave the step out, or widen `only` and `exclude`."
+    )
+    return Problem(
+        NOT_STORED.format(names=named(lost)) if lost else none_smaller,
         code="nothing_quantized",
         title="Nothing was quantized",
     )
