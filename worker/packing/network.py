@@ -41,8 +41,9 @@ def with_packed(network: Network, left_alone: Collection[str], pack: Pack, tell:
     if lost:
         tell(lost)
     kept = {name: one for name, one in packed.items() if name not in lost}
+    parameters = dict(module.named_parameters())  # get_parameter() finds none by the odd names of weights alone
     for name, one in kept.items():
-        _set(module.get_parameter(name), one.unpacked())
+        _set(parameters[name], one.unpacked())
     return replace(network, module=module, packed={**network.packed, **kept})
 
 
