@@ -16,7 +16,7 @@ from app.core.facts import ModelFormat
 from app.core.job_files import DatasetFile, HalfOfTest, ModelFile
 from app.core.queue import Claim
 from app.core.settings import Settings
-from app.core.storage import Storage, no_space_left_is_a_problem
+from app.core.storage import Storage
 from app.core.studies.requests import StudyRequest
 from app.core.sweeper import work_folder_name
 from app.core.tables import DatasetRow, JobModelRow, ModelRow, StudyRow
@@ -121,9 +121,8 @@ def prepared(settings: Settings, database: Database, storage: Storage, claim: Cl
         study = session.get(StudyRow, claim.study) if claim.study else None
     path = settings.work_dir.resolve() / work_folder_name(claim.job, claim.attempt)
     try:
-        with no_space_left_is_a_problem():
-            (path / "inputs").mkdir(parents=True)
-            (path / "outputs").mkdir()
+        (path / "inputs").mkdir(parents=True)
+        (path / "outputs").mkdir()
         if model is not None:
             _lend(storage, model, path, MODEL)
         for other in others:

@@ -14,7 +14,7 @@ def ended(session: Session, row: JobRow) -> None:
     add_event(session, row.id, row.status, {"error": row.error} if row.error else None)
     if row.kind == "inspect" and row.status != "succeeded":
         _reject(session, row)
-    job_ended(session, row.id)
+    job_ended(session, row)
 
 
 def _reject(session: Session, inspection: JobRow) -> None:

@@ -19,10 +19,9 @@ def job_started(session: Session, study_id: str) -> None:
         add_study_event(session, study_id, "started")
 
 
-def job_ended(session: Session, job_id: str) -> None:
+def job_ended(session: Session, row: JobRow) -> None:
     session.flush()
-    row = session.get(JobRow, job_id, populate_existing=True)
-    if row is None or row.study_id is None:
+    if row.study_id is None:
         return
     add_study_event(session, row.study_id, "job_ended", {"job": row.id, "status": row.status, "control": row.control})
     hand_over(session, row.id)
