@@ -2,6 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 _COUNTER = "num_batches_tracked"
 _DATA_PARALLEL_PREFIX = "module."
@@ -9,9 +12,13 @@ _DATA_PARALLEL_PREFIX = "module."
 
 def layout_of(shapes: Mapping[str, Sequence[int]]) -> str:
     """Equal for two state dicts exactly where the names and shapes are; batch counters, which old files lack, aside."""
-    plain = zip(plain_names(shapes), shapes.values(), strict=True)
-    lines = sorted(f"{name} {list(shape)}" for name, shape in plain if not name.endswith(_COUNTER))
+    plain = plainly_named(shapes)
+    lines = sorted(f"{name} {list(shape)}" for name, shape in plain.items() if not name.endswith(_COUNTER))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def plainly_named(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    return dict(zip(plain_names(tensors), tensors.values(), strict=True))
 
 
 def plain_names(names: Iterable[str]) -> list[str]:

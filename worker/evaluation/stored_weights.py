@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from app.core.layouts import plain_names
+from app.core.layouts import plainly_named
 from app.core.measurements import Verification
 from app.core.messages import Progress
 from app.core.tasks import FileMeasurement, Measure, WrittenFile
@@ -83,8 +83,7 @@ def _dot(one: Tensor, other: Tensor) -> float:
 
 def _tensors(file: WrittenFile, weights: Mapping[str, Tensor], probe: Path) -> Iterator[tuple[str, Tensor]]:
     with safe_open(probe, framework="pt") as expected:
-        stored = list(expected.keys())
-        names = dict(zip(plain_names(stored), stored, strict=True))
+        names = plainly_named({name: name for name in expected.keys()})  # noqa: SIM118 - no mapping
         if names.keys() != weights.keys():
             raise differs(file, "its tensors have other names than the weights")
         for name, its in names.items():

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from app.core.architectures import Architecture
 from app.core.errors import Invalid
-from app.core.layouts import plain_names
+from app.core.layouts import plainly_named
 from worker.architectures import (
     Material,
     another_model,  # noqa: F401  each registers its builder
@@ -42,4 +42,4 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             code="load_failed",
             title="The model can't be loaded",
         ) from error
-    return dict(zip(plain_names(tensors), tensors.values(), strict=True))
+    return plainly_named(tensors)

@@ -13,7 +13,7 @@ from app.core.uploads.safetensors_files import read_safetensors
 from app.core.uploads.state_dicts import StateDict, read_legacy_state_dict, read_zip_state_dict
 from app.core.uploads.torch_archive import TorchArchive
 from app.core.uploads.torchscript import check_torchscript
-from app.core.uploads.weights import usable_names
+from app.core.uploads.weights import usably_named
 from app.core.uploads.zip_archive import ZipArchive
 
 _PROGRAMS = {"torchscript": check_torchscript, "exported_program": check_exported_program}
@@ -31,9 +31,7 @@ def read_model(path: Path, file_name: str) -> ModelUpload:
     with path.open("rb") as file:
         kind = formats.recognized(file, file_name, formats.MODELS)
         if kind == "safetensors":
-            tensors = read_safetensors(file)
-            names = usable_names(list(tensors))
-            return ModelUpload(format="safetensors", tensors=dict(zip(names, tensors.values(), strict=True)))
+            return ModelUpload(format="safetensors", tensors=usably_named(read_safetensors(file)))
         if kind == "torchscript" or kind == "exported_program":
             archive = ZipArchive(file)
             _PROGRAMS[kind](TorchArchive(archive))

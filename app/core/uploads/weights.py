@@ -1,6 +1,8 @@
 """The named tensors of a pickled checkpoint: where they are nested and what their names are."""
 
-from app.core.layouts import plain_names
+from collections.abc import Mapping
+
+from app.core.layouts import Value, plainly_named
 from app.core.uploads import limits
 from app.core.uploads.pickle_values import Tensor, UnsupportedTensor
 from app.core.uploads.refusals import quoted, refusal
@@ -12,7 +14,7 @@ def named_tensors(checkpoint: object) -> dict[str, Tensor]:
     """The tensors of a state dict, also when it stands inside a checkpoint beside other entries."""
     entries = _state_dict(checkpoint)
     tensors: dict[str, Tensor] = {}
-    for name, value in zip(usable_names(list(entries)), entries.values(), strict=True):
+    for name, value in usably_named(entries).items():
         if isinstance(value, UnsupportedTensor):
             raise refusal(
                 "unsupported_tensor",
@@ -49,12 +51,12 @@ def _tensors(entries: dict[object, object]) -> dict[str, Tensor | UnsupportedTen
     }
 
 
-def usable_names(names: list[str]) -> list[str]:
-    """The plain ones; Invalid where one is unusable."""
-    names = plain_names(names)
-    for name in names:
+def usably_named(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """By their plain names; Invalid where one is unusable."""
+    named = plainly_named(tensors)
+    for name in named:
         if not (name.isprintable() and 0 < len(name) <= limits.TENSOR_NAME_LENGTH):
             raise refusal("malformed_tensor", f"A tensor's name can't be used: {quoted(name)}.")
-    if len(names) > limits.TENSORS:
+    if len(named) > limits.TENSORS:
         raise refusal("malformed_tensor", f"The file holds more than {limits.TENSORS} tensors.")
-    return names
+    return named
