@@ -72,27 +72,21 @@ def _is_far_better(metric: Metric, training: float, test: float, examples: int) 
 
 
 def slower_quantized(name: str, latency: Latency, float_name: str, float_latency: Latency, *, is_int8: bool) -> str:
-    return (
-        f"{_fewer_bits(is_int8)} slower than float32 for this network on this CPU: {_times(name, latency)} for a call, "
-        f"{_times(float_name, float_latency)}. The faster file is delivered beside it: take {name} for its size, "
-        f"{float_name} for its speed."
-    )
+    slower = _slower_than_float(name, latency, float_name, float_latency, is_int8=is_int8)
+    return f"{slower}. The faster file is delivered beside it: take {name} for its size, {float_name} for its speed."
 
 
 def outdone_by_float(name: str, latency: Latency, float_name: str, float_latency: Latency, *, is_int8: bool) -> str:
+    slower = _slower_than_float(name, latency, float_name, float_latency, is_int8=is_int8)
+    return f"{slower} and is no larger. So the best file is {float_name}, without the last steps of the recipe."
+
+
+def _slower_than_float(name: str, latency: Latency, float_name: str, float_latency: Latency, *, is_int8: bool) -> str:
+    time, float_time = figures.milliseconds(latency.median), figures.milliseconds(float_latency.median)
     return (
-        f"{_fewer_bits(is_int8)} slower than float32 for this network on this CPU: {_times(name, latency)} for a call, "
-        f"{_times(float_name, float_latency)} and is no larger. So the best file is {float_name}, without the last "
-        "steps of the recipe."
+        f"{'int8 is' if is_int8 else 'Fewer bits are'} slower than float32 for this network on this CPU: {name} takes "
+        f"{time} for a call, {float_name} takes {float_time}"
     )
-
-
-def _fewer_bits(is_int8: bool) -> str:
-    return "int8 is" if is_int8 else "Fewer bits are"
-
-
-def _times(name: str, latency: Latency) -> str:
-    return f"{name} takes {figures.milliseconds(latency.median)}"
 
 
 def warnings_about_noise(noise: Noise | None, latencies: Sequence[Latency]) -> Iterator[str]:
