@@ -39,33 +39,29 @@ _LEVELS = """Levels (codes, levels) => (values) {
     values = Gather (levels, number)
 }"""
 
-# code * scale, of which each group of neighbours has one, in a row of its own.
-_SCALED = """Scaled (codes, scale) => (values) {
-    rest = Constant <value = int64[1] {-1}> ()
-    groups = Shape <start = 0, end = 1> (scale)
-    flat = Concat <axis = 0> (groups, rest)
-    number = Cast <to = 1> (codes)
-    row = Reshape (number, flat)
-    factor = Cast <to = 1> (scale)
-    scaled = Mul (row, factor)
-    sizes = Shape (codes)
-    values = Reshape (scaled, sizes)
-}"""
 
-# The same of codes that count from a zero point of the group.
-_SCALED_FROM = """ScaledFrom (codes, scale, zero_point) => (values) {
-    rest = Constant <value = int64[1] {-1}> ()
-    groups = Shape <start = 0, end = 1> (scale)
-    flat = Concat <axis = 0> (groups, rest)
-    number = Cast <to = 1> (codes)
-    row = Reshape (number, flat)
-    zero = Cast <to = 1> (zero_point)
-    above = Sub (row, zero)
-    factor = Cast <to = 1> (scale)
-    scaled = Mul (above, factor)
-    sizes = Shape (codes)
-    values = Reshape (scaled, sizes)
-}"""
+def _scaling(signature: str, values: str, *made_by: str) -> str:
+    """code * scale, of which each group of neighbours has one, in a row of its own. `values` is what is multiplied: the
+    `row` of numbers, or what `made_by` makes of it."""
+    return f"""{signature} => (values) {{
+        rest = Constant <value = int64[1] {{-1}}> ()
+        groups = Shape <start = 0, end = 1> (scale)
+        flat = Concat <axis = 0> (groups, rest)
+        number = Cast <to = 1> (codes)
+        row = Reshape (number, flat)
+        {" ".join(made_by)}
+        factor = Cast <to = 1> (scale)
+        scaled = Mul ({values}, factor)
+        sizes = Shape (codes)
+        values = Reshape (scaled, sizes)
+    }}"""
+
+
+_SCALED = _scaling("Scaled (codes, scale)", "row")
+# Of codes that count from a zero point of the group.
+_SCALED_FROM = _scaling(
+    "ScaledFrom (codes, scale, zero_point)", "above", "zero = Cast <to = 1> (zero_point)", "above = Sub (row, zero)"
+)
 
 # Of each group one for each of its blocks, in the rows of the shape.
 _OF_BLOCKS = """OfBlocks <shape> (groups) => (blocks) {
